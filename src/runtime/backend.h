@@ -1,0 +1,101 @@
+/*
+ * The vtable of a backend: memory, programs, queues; never ops. One const struct a backend, listed in backends.c.
+ *
+ * A backend is called by one thread at a time for a device. Functions returning wg_status fill *err on failure with a
+ * sentence that names the driver's own error. The pool, the program cache and fault injection sit above it.
+ */
+#ifndef WG_RUNTIME_BACKEND_H
+#define WG_RUNTIME_BACKEND_H
+
+#include "base/err.h"
+
+#include <wengert/types.h>
+
+/* An open device, a built program and one of its kernels: the backend's own structs. */
+typedef struct wg_device wg_device;
+typedef struct wg_program wg_program;
+typedef struct wg_kernel wg_kernel;
+
+/* Two ways to write the same kernel: one work-item walks a row with wide vectors (CPU devices), or a work-group
+ * shares it (GPUs). */
+typedef enum wg_form { WG_SIMD, WG_SIMT } wg_form;
+
+typedef enum wg_language { WG_OPENCL_C, WG_CUDA_CPP } wg_language;
+
+/* What schedule, codegen and executor need to know of a device. Constant while it is open. */
+typedef struct wg_limits {
+    char name[256];            /* one line: device, driver, version */
+    wg_form form;              /* the form this device prefers */
+    wg_language language;      /* what build() takes */
+    int compute_units;         /* cores of a CPU, multiprocessors of a GPU */
+    int native_floats;         /* floats in a hardware vector, 1 on GPUs */
+    size_t cache_bytes;        /* last-level cache; stores of larger results bypass it */
+    size_t max_alloc;          /* largest single allocation */
+    size_t max_param_bytes;    /* all arguments of one kernel together */
+    size_t local_bytes;        /* local memory of a work-group */
+    int64_t max_groups[3];     /* work-groups in each dimension of a launch */
+    bool shared_memory;        /* wg_mem.host is the memory itself: no copies (after sync) */
+    bool has_f64;
+    bool inline_queue;         /* queue 1 exists: runs small launches in the calling thread at once */
+    bool interprets;           /* no kernels: the executor interprets fused groups on the host */
+} wg_limits;
+
+/* One allocation. Kernels take (handle, element offset). */
+typedef struct wg_mem {
+    void *handle; /* cl_mem, CUdeviceptr, host pointer */
+    char *host;   /* the same bytes in the host's address space if limits.shared_memory, else NULL */
+    size_t bytes;
+} wg_mem;
+
+/* The queue a program is built for and a launch goes to. A plan uses one queue throughout. */
+typedef enum wg_queue { WG_QUEUE_MAIN = 0, WG_QUEUE_INLINE = 1 } wg_queue;
+
+/* Arguments of a kernel: the buffers, then one struct by value. groups[i] * local[i] work-items in dimension i. */
+typedef struct wg_launch {
+    wg_kernel *kernel;
+    uint32_t groups[3];
+    uint32_t local[3];
+    const wg_mem *const *buffers;
+    int nbuffers;
+    const void *params;
+    size_t param_bytes; /* a multiple of 8, at least 8 */
+} wg_launch;
+
+typedef struct wg_backend {
+    const char *name; /* "opencl": what stands before the colon in a device name */
+
+    /* Calls line once for each device, or once with the reason why there is none. */
+    void (*list)(void (*line)(const char *text, void *user), void *user);
+    /* selector is what stands after the colon, "" for the best device. WG_ERR_NO_DEVICE says why in *err. */
+    wg_status (*open)(const char *selector, wg_device **out, wg_err *err);
+    void (*close)(wg_device *dev);
+    const wg_limits *(*limits)(const wg_device *dev);
+
+    /* Memory is at least 64-byte aligned (256 on GPUs). WG_ERR_DEVICE_MEM when there is none. */
+    wg_status (*alloc)(wg_device *dev, size_t bytes, wg_mem *out, wg_err *err);
+    void (*free)(wg_device *dev, wg_mem *mem);
+    /* Transfers are ordered after everything launched before on either queue; read returns when the bytes are there,
+     * write when src may be reused. */
+    wg_status (*write)(wg_device *dev, const wg_mem *mem, size_t offset, const void *src, size_t bytes, wg_err *err);
+    wg_status (*read)(wg_device *dev, const wg_mem *mem, size_t offset, void *dst, size_t bytes, wg_err *err);
+
+    /*
+     * Builds text, which starts with what prelude() returned, for one queue, and looks up its n kernels by name.
+     * WG_ERR_BUILD carries the driver's log and the numbered source. The program owns the kernels.
+     */
+    wg_status (*build)(wg_device *dev, wg_queue queue, const char *text, const char *const *names, size_t n,
+                       wg_program **program, wg_kernel **kernels, wg_err *err);
+    void (*unbuild)(wg_device *dev, wg_program *program);
+    /* The dialect's macros in this backend's language: KERNEL, GLOBAL, LOCAL, BARRIER_LOCAL, LID, ... */
+    const char *(*prelude)(const wg_device *dev);
+
+    /* Launches are in order within a queue; a launch on the other queue than the last one waits for all before it. */
+    wg_status (*launch)(wg_device *dev, wg_queue queue, const wg_launch *l, wg_err *err);
+    /* Waits for both queues. After it, host pointers show what kernels wrote. */
+    wg_status (*sync)(wg_device *dev, wg_err *err);
+} wg_backend;
+
+/* Every backend of this build, best first, NULL at the end. */
+extern const wg_backend *const wg_backends[];
+
+#endif
