@@ -1,0 +1,390 @@
+/* gemm.c - plans a matrix product and prints its kernels. See gemm.h for the contract and the interface.
+ *
+ * simd (CPU devices): one work-item computes a block of C. Per K block it copies its part of A into row panels
+ * [k][mr] and each column panel of B into [k][panel], both in private memory, and runs a register-blocked micro
+ * kernel of mr rows over them. Partial sums wait in private memory between K blocks: storing and reloading is exact.
+ *
+ * simt (GPUs): 256 work-items compute a tile of 64 x 64 through local memory, 4 x 4 sums each.
+ *
+ * In the templates $x stands for a word of the text at hand, see the tables of words below.
+ */
+#include "kernels/gemm.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *memory, *calc, *vector, *vector_prefix; /* integers are computed unsigned: they wrap */
+    int size;
+} TYPES[] = {
+    [WG_GEMM_F32] = {"float", "float", "float", "", 4},
+    [WG_GEMM_F64] = {"double", "double", "double", "", 8},
+    [WG_GEMM_I32] = {"int", "unsigned int", "uint", "as_int", 4},
+    [WG_GEMM_I64] = {"i64", "u64", "ulong", "as_long", 8},
+};
+
+/* Register tile of the simd form: two native vectors a row, as many rows as 16 or 32 registers hold. */
+typedef struct tile {
+    int mr, nr;           /* rows and columns of a micro tile */
+    int panel;            /* columns of a panel of B: a multiple of nr and of 16 */
+    int kc;               /* K block */
+    int block_m, block_n; /* largest block of a group when sums are kept between K blocks */
+} tile;
+
+enum {
+    PANEL_BYTES = 16384, /* K block of a panel of B: half of the smallest common L1 */
+    SIMT_TILE = 64, SIMT_K = 16, SIMT_THREADS = 256
+};
+
+static tile choose_tile(wg_gemm_type type, int width)
+{
+    int lanes = (width < 4 ? 4 : width) * 4 / TYPES[type].size;
+    tile t = {.mr = width >= 16 ? 12 : 6, .nr = 2 * lanes};
+    t.panel = t.nr < 16 ? 16 : t.nr;
+    t.kc = PANEL_BYTES / (t.panel * TYPES[type].size);
+    t.block_m = 192;
+    t.block_n = TYPES[type].size == 4 ? 256 : 128;
+    return t;
+}
+
+/* ---- Plan ---- */
+
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+
+#ifdef WG_GEMM_TRIAL
+int64_t trial_bm, trial_bn;
+#endif
+
+static void plan_simd(wg_gemm_launch *launch, const wg_gemm_device *device)
+{
+    tile t = choose_tile(launch->text.type, launch->text.width);
+    int64_t *v = launch->v, m = v[WG_GEMM_P_M], n = v[WG_GEMM_P_N];
+    int64_t units = device->compute_units > 0 ? device->compute_units : 1;
+    int64_t bm = min64(t.block_m, round_up(m, t.mr)), bn = min64(t.block_n, round_up(n, t.panel));
+    (void)units;
+#ifdef WG_GEMM_TRIAL
+    if (trial_bm) bm = min64(trial_bm, round_up(m, t.mr));
+    if (trial_bn) bn = min64(trial_bn, round_up(n, t.panel));
+#endif
+    v[WG_GEMM_P_BLOCK_M] = bm;
+    v[WG_GEMM_P_BLOCK_N] = bn;
+    v[WG_GEMM_P_KEEP] = v[WG_GEMM_P_K] > t.kc;
+    launch->group[0] = 1;
+    launch->grid[0] = ceil_div(m, bm) * ceil_div(n, bn) * v[WG_GEMM_P_BATCHES];
+}
+
+static void plan_simt(wg_gemm_launch *launch)
+{
+    int64_t *v = launch->v;
+    v[WG_GEMM_P_BLOCK_M] = v[WG_GEMM_P_BLOCK_N] = SIMT_TILE;
+    launch->group[0] = SIMT_THREADS;
+    launch->grid[0] = ceil_div(v[WG_GEMM_P_M], SIMT_TILE) * ceil_div(v[WG_GEMM_P_N], SIMT_TILE) * v[WG_GEMM_P_BATCHES];
+}
+
+void wg_gemm_make_plan(wg_gemm_plan *plan, const wg_gemm_problem *problem, const wg_gemm_device *device)
+{
+    memset(plan, 0, sizeof *plan);
+    wg_gemm_launch *launch = &plan->launch[0];
+    int64_t *v = launch->v, batches = 1;
+    int skip = WG_GEMM_MAX_BATCH - problem->rank; /* missing outer dimensions have size 1 */
+    int64_t size[WG_GEMM_MAX_BATCH] = {1, 1, 1};
+    for (int i = 0; i < problem->rank; i++) {
+        size[skip + i] = problem->batch[i];
+        v[WG_GEMM_P_A_BATCH + skip + i] = problem->a_batch[i];
+        v[WG_GEMM_P_B_BATCH + skip + i] = problem->b_batch[i];
+        batches *= problem->batch[i];
+    }
+    if (problem->m == 0 || problem->n == 0 || batches == 0) return;
+    const int64_t head[] = {problem->m, problem->n, problem->k, problem->a_offset, problem->a_row, problem->a_col,
+                            problem->b_offset, problem->b_row, problem->b_col, batches, size[1], size[2]};
+    memcpy(v, head, sizeof head);
+
+    launch->text = (wg_gemm_text){.form = device->form, .role = WG_GEMM_MULTIPLY, .type = problem->type,
+                                  .width = device->form == WG_GEMM_SIMD ? device->float_width : 0};
+    launch->buffers[0] = WG_GEMM_BUF_A;
+    launch->buffers[1] = WG_GEMM_BUF_B;
+    launch->group[1] = launch->group[2] = 1;
+    launch->grid[1] = launch->grid[2] = 1;
+    if (device->form == WG_GEMM_SIMD) plan_simd(launch, device);
+    else plan_simt(launch);
+    /* The kernels step over the blocks of C by the number of groups, so that any number will do. */
+    int64_t most = (device->max_items > 0 ? device->max_items : INT32_MAX) / launch->group[0];
+    launch->grid[0] = v[WG_GEMM_P_GROUPS] = min64(launch->grid[0], most > 0 ? most : 1);
+    plan->launches = 1;
+}
+
+/* ---- Text ---- */
+
+typedef struct word {
+    char key;
+    const char *value; /* or, where NULL, the number */
+    int number;
+} word;
+
+/* Copies a template, replacing $x by the word with key x. */
+static void expand(wg_str *out, const char *text, const word *words)
+{
+    for (const char *dollar; (dollar = strchr(text, '$')) != NULL; text = dollar + 2) {
+        wg_str_addf(out, "%.*s", (int)(dollar - text), text);
+        const word *w = words;
+        while (w->key != dollar[1]) w++;
+        if (w->value) wg_str_addf(out, "%s", w->value);
+        else wg_str_addf(out, "%d", w->number);
+    }
+    wg_str_addf(out, "%s", text);
+}
+
+/* Copies a panel of $W rows or columns, `step` apart, into [k][$W]. Lanes beyond `valid` repeat the last one: what is
+ * computed from them is never used. Operands contiguous in k are transposed by fours. */
+static const char PACK_HEAD[] =
+    "DEVICE_FN void $N_pack$S(GLOBAL const $T *s, i64 step, i64 k_step, int valid, i64 count, $T *d)\n"
+    "{\n"
+    "    if (step == 1 && valid == $W) {\n"
+    "        for (i64 k = 0; k < count; k++, s += k_step, d += $W) {\n";
+static const char PACK_COPY[] = "            vstore$V(vload$V(0, s + $O), 0, d + $O);\n";
+static const char PACK_TRANSPOSE[] =
+    "        }\n"
+    "        return;\n"
+    "    }\n"
+    "    i64 last = valid - 1;\n"
+    "    if (k_step != 1) {\n"
+    "        for (i64 k = 0; k < count; k++, s += k_step, d += $W)\n"
+    "            for (int i = 0; i < $W; i++) d[i] = s[min((i64)i, last) * step];\n"
+    "        return;\n"
+    "    }\n"
+    "    int g = 0;\n"
+    "    for (; g + 4 <= $W; g += 4) {\n"
+    "        GLOBAL const $T *s0 = s + min((i64)g, last) * step, *s1 = s + min((i64)g + 1, last) * step;\n"
+    "        GLOBAL const $T *s2 = s + min((i64)g + 2, last) * step, *s3 = s + min((i64)g + 3, last) * step;\n"
+    "        $T *o = d + g;\n"
+    "        i64 k = 0;\n"
+    "        for (; k + 4 <= count; k += 4, o += 4 * $W) {\n"
+    "            $X4 r0 = vload4(0, s0 + k), r1 = vload4(0, s1 + k), r2 = vload4(0, s2 + k), r3 = vload4(0, s3 + k);\n"
+    "            $X4 l0 = ($X4)(r0.s0, r1.s0, r0.s1, r1.s1), h0 = ($X4)(r0.s2, r1.s2, r0.s3, r1.s3);\n"
+    "            $X4 l1 = ($X4)(r2.s0, r3.s0, r2.s1, r3.s1), h1 = ($X4)(r2.s2, r3.s2, r2.s3, r3.s3);\n"
+    "            vstore4(($X4)(l0.lo, l1.lo), 0, o);\n"
+    "            vstore4(($X4)(l0.hi, l1.hi), 0, o + $W);\n"
+    "            vstore4(($X4)(h0.lo, h1.lo), 0, o + 2 * $W);\n"
+    "            vstore4(($X4)(h0.hi, h1.hi), 0, o + 3 * $W);\n"
+    "        }\n"
+    "        for (; k < count; k++, o += $W) vstore4(($X4)(s0[k], s1[k], s2[k], s3[k]), 0, o);\n"
+    "    }\n";
+static const char PACK_PAIR[] = /* the last two of 6 */
+    "    s += min((i64)g, last) * step;\n"
+    "    step *= last > g;\n"
+    "    d += g;\n"
+    "    i64 k = 0;\n"
+    "    for (; k + 4 <= count; k += 4, d += 4 * $W) {\n"
+    "        $X4 r0 = vload4(0, s + k), r1 = vload4(0, s + step + k);\n"
+    "        vstore2(($X2)(r0.s0, r1.s0), 0, d);\n"
+    "        vstore2(($X2)(r0.s1, r1.s1), 0, d + $W);\n"
+    "        vstore2(($X2)(r0.s2, r1.s2), 0, d + 2 * $W);\n"
+    "        vstore2(($X2)(r0.s3, r1.s3), 0, d + 3 * $W);\n"
+    "    }\n"
+    "    for (; k < count; k++, d += $W) vstore2(($X2)(s[k], s[step + k]), 0, d);\n";
+
+static void print_pack(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, const char *suffix, int width)
+{
+    word w[] = {{'N', print->name, 0}, {'S', suffix, 0}, {'T', TYPES[type].calc, 0}, {'X', TYPES[type].vector, 0},
+                {'W', NULL, width}, {'V', NULL, 0}, {'O', NULL, 0}};
+    expand(out, PACK_HEAD, w);
+    for (int at = 0; at < width; at += w[5].number) {
+        int rest = width - at;
+        w[5].number = rest >= 16 ? 16 : rest >= 8 ? 8 : rest >= 4 ? 4 : 2;
+        w[6].number = at;
+        expand(out, PACK_COPY, w);
+    }
+    expand(out, PACK_TRANSPOSE, w);
+    if (width % 4) expand(out, PACK_PAIR, w);
+    wg_str_addf(out, "}\n\n");
+}
+
+/* The micro kernel: a panel of A times $C columns of a panel of B, onto the sums at c. */
+static void print_micro(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, tile t)
+{
+    const char *calc = TYPES[type].calc, *vector = TYPES[type].vector;
+    int lanes = t.nr < 16 ? t.nr : 16, parts = t.nr / lanes;
+    bool real = type == WG_GEMM_F32 || type == WG_GEMM_F64;
+    wg_str_addf(out, "DEVICE_FN void %s_micro(const %s *a, const %s *b, i64 count, bool first, %s *c)\n{\n",
+                print->name, calc, calc, calc);
+    for (int r = 0; r < t.mr; r++)
+        for (int q = 0; q < parts; q++)
+            wg_str_addf(out, "    %s%d c%d_%d = first ? (%s%d)(0) : vload%d(0, c + %d);\n", vector, lanes, r, q, vector,
+                        lanes, lanes, r * t.panel + q * lanes);
+    /* Unrolled by hand: POCL's LLVM leaves the loop alone otherwise. */
+    static const char *const loops[] = {"    for (; count >= 4; count -= 4) {\n", "    for (; count > 0; count--) {\n"};
+    for (int loop = 0; loop < 2; loop++) {
+        wg_str_addf(out, "%s", loops[loop]);
+        for (int step = 0; step < (loop ? 1 : 4); step++) {
+            wg_str_addf(out, "        {\n");
+            for (int q = 0; q < parts; q++)
+                wg_str_addf(out, "            %s%d b%d = vload%d(0, b + %d);\n", vector, lanes, q, lanes,
+                            step * t.panel + q * lanes);
+            for (int r = 0; r < t.mr; r++)
+                for (int q = 0; q < parts; q++)
+                    wg_str_addf(out, real ? "            c%d_%d = fma((%s%d)(a[%d]), b%d, c%d_%d);\n"
+                                          : "            c%d_%d = (%s%d)(a[%d]) * b%d + c%d_%d;\n",
+                                r, q, vector, lanes, step * t.mr + r, q, r, q);
+            wg_str_addf(out, "        }\n");
+        }
+        int steps = loop ? 1 : 4;
+        wg_str_addf(out, "        a += %d;\n        b += %d;\n    }\n", steps * t.mr, steps * t.panel);
+    }
+    for (int r = 0; r < t.mr; r++)
+        for (int q = 0; q < parts; q++)
+            wg_str_addf(out, "    vstore%d(c%d_%d, 0, c + %d);\n", lanes, r, q, r * t.panel + q * lanes);
+    wg_str_addf(out, "}\n\n");
+}
+
+/* The start of either kernel: parameters by name, then the loop over the blocks of C this group computes. */
+static void print_block_loop(wg_str *out, const wg_gemm_print *print, wg_gemm_type type)
+{
+    static const struct { const char *name; int place; } names[] = {
+        {"m", WG_GEMM_P_M}, {"n", WG_GEMM_P_N}, {"k", WG_GEMM_P_K}, {"a_row", WG_GEMM_P_A_ROW},
+        {"a_col", WG_GEMM_P_A_COL}, {"b_row", WG_GEMM_P_B_ROW}, {"b_col", WG_GEMM_P_B_COL},
+        {"dim1", WG_GEMM_P_DIM1}, {"dim2", WG_GEMM_P_DIM2}, {"block_m", WG_GEMM_P_BLOCK_M},
+        {"block_n", WG_GEMM_P_BLOCK_N}, {"groups", WG_GEMM_P_GROUPS},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        wg_str_addf(out, "    const i64 %s = p.v[%d];\n", names[i].name, print->base + names[i].place);
+    wg_str_addf(out,
+                "    const i64 blocks_m = (m + block_m - 1) / block_m, blocks_n = (n + block_n - 1) / block_n;\n"
+                "    const i64 blocks = blocks_m * blocks_n * p.v[%d];\n"
+                "    for (i64 block = GRP(0); block < blocks; block += groups) {\n"
+                "        const i64 j0 = block %% blocks_n * block_n, i0 = block / blocks_n %% blocks_m * block_m;\n"
+                "        const i64 z = block / (blocks_n * blocks_m);\n"
+                "        const i64 z2 = z %% dim2, z1 = z / dim2 %% dim1, z0 = z / dim2 / dim1;\n",
+                print->base + WG_GEMM_P_BATCHES);
+    static const struct { const char *name, *start; int offset, batch; } operands[] = {
+        {"a", "i0 * a_row", WG_GEMM_P_A_OFFSET, WG_GEMM_P_A_BATCH},
+        {"b", "j0 * b_col", WG_GEMM_P_B_OFFSET, WG_GEMM_P_B_BATCH},
+    };
+    for (int i = 0; i < 2; i++) {
+        int batch = print->base + operands[i].batch;
+        wg_str_addf(out,
+                    "        GLOBAL const %s *%s = (GLOBAL const %s *)%s_ + (p.v[%d] + z0 * p.v[%d] + z1 * p.v[%d] + "
+                    "z2 * p.v[%d] + %s);\n",
+                    TYPES[type].calc, operands[i].name, TYPES[type].calc, operands[i].name,
+                    print->base + operands[i].offset, batch, batch + 1, batch + 2, operands[i].start);
+    }
+}
+
+static const char SIMD_HEAD[] =
+    "KERNEL KERNEL_GROUP(1, 1, 1) void $N(GLOBAL const $M *a_, GLOBAL const $M *b_, $P)\n"
+    "{\n"
+    "    $T pa[$A] __attribute__((aligned(64)));\n"
+    "    $T pb[$K * $W] __attribute__((aligned(64)));\n"
+    "    $T pc[$C] __attribute__((aligned(64)));\n";
+static const char SIMD_BODY[] =
+    "        const i64 rows = min(block_m, m - i0), cols = min(block_n, n - j0);\n"
+    "        i64 k0 = 0;\n"
+    "        do {\n"
+    "            const i64 kc = min(k - k0, (i64)$K);\n"
+    "            for (i64 i = 0; i < rows; i += $R)\n"
+    "                $N_pack_a(a + i * a_row + k0 * a_col, a_row, a_col, (int)min(rows - i, (i64)$R), kc, pa + i * $K);\n"
+    "            $T *c = pc;\n"
+    "            for (i64 j = 0; j < cols; j += $W) {\n"
+    "                $N_pack_b(b + j * b_col + k0 * b_row, b_col, b_row, (int)min(cols - j, (i64)$W), kc, pb);\n"
+    "                for (i64 i = 0; i < rows; i += $R, c += keep) {\n"
+    "                    for (int s = 0; s < $W; s += $U) $N_micro(pa + i * $K, pb + s, kc, k0 == 0, c + s);\n"
+    "                    if (k0 + $K < k) continue;\n"
+    "                    for (int r = 0; r < (int)min(rows - i, (i64)$R); r++)\n"
+    "                        for (int s = 0; s < (int)min(cols - j, (i64)$W); s += 16)\n"
+    "                            $E($G$Hz, i0 + i + r, j0 + j + s, (int)min(cols - j - s, (i64)16), $V(vload16(0, c + r * $W + s)));\n"
+    "                }\n"
+    "            }\n"
+    "            k0 += $K;\n"
+    "        } while (k0 < k);\n"
+    "    }\n"
+    "}\n";
+
+static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print)
+{
+    tile t = choose_tile(text->type, text->width);
+    char vector[16] = "";
+    if (TYPES[text->type].vector_prefix[0]) snprintf(vector, sizeof vector, "%s16", TYPES[text->type].vector_prefix);
+    const word w[] = {
+        {'N', print->name, 0}, {'M', TYPES[text->type].memory, 0}, {'T', TYPES[text->type].calc, 0},
+        {'P', print->params, 0}, {'E', print->epilogue, 0}, {'V', vector, 0}, {'G', print->args, 0},
+        {'H', print->args[0] ? ", " : "", 0},
+        {'A', NULL, t.block_m * t.kc}, {'K', NULL, t.kc}, {'W', NULL, t.panel}, {'R', NULL, t.mr}, {'U', NULL, t.nr},
+        {'C', NULL, t.block_m * t.block_n},
+    };
+    print_pack(out, print, text->type, "_a", t.mr);
+    print_pack(out, print, text->type, "_b", t.panel);
+    print_micro(out, print, text->type, t);
+    expand(out, SIMD_HEAD, w);
+    wg_str_addf(out, "    const i64 keep = p.v[%d] * %d;\n", print->base + WG_GEMM_P_KEEP, t.mr * t.panel);
+    print_block_loop(out, print, text->type);
+    expand(out, SIMD_BODY, w);
+}
+
+/* Threads load along whichever side of an operand is contiguous. The K loop runs over what there is: padding with
+ * zeros would turn a sum of -0 into +0. Rows of a thread are neighbours (one wide local load), columns are 16 apart
+ * (no bank conflicts, coalesced stores). */
+static const char SIMT_HEAD[] =
+    "DEVICE_FN void $N_step(LOCAL_PTR const $T *as, LOCAL_PTR const $T *bs, $T (*acc)[4])\n"
+    "{\n"
+    "    const $T x[4] = {as[0], as[1], as[2], as[3]}, y[4] = {bs[0], bs[16], bs[32], bs[48]};\n"
+    "#pragma unroll\n"
+    "    for (int r = 0; r < 4; r++)\n"
+    "#pragma unroll\n"
+    "        for (int c = 0; c < 4; c++) acc[r][c] = $F;\n"
+    "}\n\n"
+    "KERNEL KERNEL_GROUP(256, 1, 1) void $N(GLOBAL const $M *a_, GLOBAL const $M *b_, $P)\n"
+    "{\n"
+    "    LOCAL $T as[16][68];\n"
+    "    LOCAL $T bs[16][66];\n"
+    "    const int t = (int)LID(0), tx = t % 16, ty = t / 16;\n";
+static const char SIMT_BODY[] =
+    "        const i64 rows = m - i0, cols = n - j0;\n"
+    "        $T acc[4][4];\n"
+    "        for (int r = 0; r < 4; r++)\n"
+    "            for (int c = 0; c < 4; c++) acc[r][c] = 0;\n"
+    "        for (i64 k0 = 0; k0 < k; k0 += 16) {\n"
+    "            const int kc = k - k0 < 16 ? (int)(k - k0) : 16;\n"
+    "            for (int q = 0; q < 4; q++) {\n"
+    "                const int ak = a_col == 1 ? tx : t / 64 + 4 * q, ai = a_col == 1 ? ty + 16 * q : t % 64;\n"
+    "                const int bk = b_row == 1 ? tx : t / 64 + 4 * q, bj = b_row == 1 ? ty + 16 * q : t % 64;\n"
+    "                as[ak][ai] = ak < kc && ai < rows ? a[ai * a_row + (k0 + ak) * a_col] : ($T)0;\n"
+    "                bs[bk][bj] = bk < kc && bj < cols ? b[(k0 + bk) * b_row + bj * b_col] : ($T)0;\n"
+    "            }\n"
+    "            BARRIER_LOCAL();\n"
+    "            if (kc == 16) {\n"
+    "#pragma unroll\n"
+    "                for (int s = 0; s < 16; s++) $N_step(as[s] + ty * 4, bs[s] + tx, acc);\n"
+    "            } else {\n"
+    "                for (int s = 0; s < kc; s++) $N_step(as[s] + ty * 4, bs[s] + tx, acc);\n"
+    "            }\n"
+    "            BARRIER_LOCAL();\n"
+    "        }\n"
+    "#pragma unroll\n"
+    "        for (int r = 0; r < 4; r++)\n"
+    "#pragma unroll\n"
+    "            for (int c = 0; c < 4; c++)\n"
+    "                if (ty * 4 + r < rows && tx + 16 * c < cols)\n"
+    "                    $E($G$Hz, i0 + ty * 4 + r, j0 + tx + 16 * c, ($M)acc[r][c]);\n"
+    "    }\n"
+    "}\n";
+
+static void print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print)
+{
+    bool real = text->type == WG_GEMM_F32 || text->type == WG_GEMM_F64;
+    const word w[] = {
+        {'N', print->name, 0}, {'M', TYPES[text->type].memory, 0}, {'T', TYPES[text->type].calc, 0},
+        {'P', print->params, 0}, {'E', print->epilogue, 0}, {'G', print->args, 0},
+        {'H', print->args[0] ? ", " : "", 0},
+        {'F', real ? "fma(x[r], y[c], acc[r][c])" : "x[r] * y[c] + acc[r][c]", 0},
+    };
+    expand(out, SIMT_HEAD, w);
+    print_block_loop(out, print, text->type);
+    expand(out, SIMT_BODY, w);
+}
+
+void wg_gemm_print_text(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print)
+{
+    if (text->form == WG_GEMM_SIMD) print_simd(out, text, print);
+    else print_simt(out, text, print);
+}
