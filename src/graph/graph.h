@@ -1,0 +1,180 @@
+/*
+ * The graph of a context: nodes, handles, scopes, and how an op is recorded.
+ *
+ * A node is one value: the op that makes it, its operands, and, once it ran, its bytes. Nodes are counted references:
+ * held by handles, by nodes that read them, by views of them, by leaves (their gradient) and by the pending list.
+ * A view node has no bytes of its own; it shows those of `base` through `view`.
+ */
+#ifndef WG_GRAPH_GRAPH_H
+#define WG_GRAPH_GRAPH_H
+
+#include "base/err.h"
+#include "tensor/view.h"
+
+#include <wengert/tensor.h>
+
+typedef struct wg_op wg_op;
+typedef struct wg_node wg_node;
+typedef struct wg_leaf wg_leaf;
+typedef struct wg_graph wg_graph;
+typedef struct wg_value wg_value; /* bytes on the device; see runtime/value.h */
+
+#define WG_MAX_IN 4
+#define WG_MAX_ATTR 4
+#define WG_MAX_SCALAR 2
+
+enum {
+    WG_NODE_GRAD = 1,     /* gradients flow through it (or, with a leaf, into it) */
+    WG_NODE_RELEASED = 2, /* a backward went through it and did not retain the graph */
+    WG_NODE_CURRENT = 4,  /* a handle or a leaf's gradient stands for it: a pending update worth running */
+    WG_NODE_LOST = 8,     /* was being overwritten when a launch failed */
+};
+
+struct wg_node {
+    const wg_op *op;
+    wg_graph *graph;
+    const wg_shape *shape; /* interned: equal shapes have equal pointers */
+    const wg_view *view;   /* interned; NULL unless this is a view node */
+    wg_node *base;         /* view nodes: the node with the bytes, itself no view */
+    wg_node *in[WG_MAX_IN];
+    int64_t attr[WG_MAX_ATTR];       /* the op's integers: part of a plan's key */
+    double scalar[WG_MAX_SCALAR];    /* the op's numbers: kernel arguments, in no key and no text */
+    wg_leaf *leaf;                   /* where the gradient of a leaf's value accumulates */
+    wg_value *value;                 /* bytes, once computed */
+    wg_node *prev, *next;            /* list of nodes without bytes, in the order of recording */
+    uint64_t id;                     /* order of recording */
+    uint32_t refs;
+    uint8_t nin, dtype, flags;
+    /* Scratch of the walk in progress (demand, backward); see there. */
+    uint32_t mark, edges;
+    int32_t index;
+    wg_node *adjoint;
+};
+
+/* Where gradients of a parameter accumulate: shared by its handle and the nodes that were its values. */
+struct wg_leaf {
+    wg_graph *graph;
+    uint32_t refs;
+    wg_node *grad; /* NULL: none */
+};
+
+struct wg_tensor {
+    wg_graph *graph;
+    wg_node *node;
+    wg_leaf *leaf; /* set by wg_param */
+    wg_tensor *prev, *next;
+    uint32_t scope;   /* index of the owning scope */
+    bool kept;        /* owned by the caller */
+    void *mutable_at; /* wg_data_mut: the new bytes while the caller may write them */
+};
+
+typedef struct wg_scope {
+    wg_tensor *tensors; /* handles the scope owns */
+    wg_tensor *kept;    /* handles made here that the caller owns: they lose their graph when the scope ends */
+    size_t pending;     /* where this scope's entries in graph->pending begin */
+    bool no_grad;
+} wg_scope;
+
+/* Calls from the graph to the layer that executes. */
+typedef struct wg_graph_hooks {
+    /* Frees the bytes of a value whose last node is gone. */
+    void (*value_free)(wg_graph *g, wg_value *v);
+    /* After a node was recorded: eager execution, and the bound on unrun nodes. False: it failed, the error is set. */
+    bool (*recorded)(wg_graph *g, wg_node *n);
+    /* The bytes lent by wg_data_mut become t's value. False: it failed, the error is set. */
+    bool (*settle)(wg_tensor *t);
+} wg_graph_hooks;
+
+typedef struct wg_intern wg_intern;
+
+struct wg_graph {
+    wg_err err;
+    wg_graph_hooks hooks;
+    wg_intern *intern;
+    wg_scope *scopes; /* [0] is the root */
+    size_t nscopes, scope_cap;
+    wg_node **pending; /* updates recorded and not run */
+    size_t npending, pending_cap;
+    wg_node unrun;       /* list head: nodes without bytes, oldest first; views included */
+    size_t nunrun;
+    uint64_t next_id;
+    uint32_t epoch;      /* for wg_node.mark */
+    uint64_t seed;
+    uint64_t random;     /* random ops recorded so far */
+    void *free_nodes, *free_tensors, *slabs;
+    bool unusable;       /* failed to open: every call is refused with the error at hand */
+    unsigned fork_generation;
+};
+
+/* ---- life of a graph ---------------------------------------------------------------------------------------------- */
+
+bool wg_graph_init(wg_graph *g);
+void wg_graph_free(wg_graph *g);
+/* Keeps the first error; returns NULL so that a builder can `return wg_fail(...)`. */
+void *wg_fail(wg_graph *g, wg_status status, const char *fmt, ...) WG_PRINTF(3, 4);
+/* False, with the error set, if the context cannot be used (failed to open, or inherited by fork). */
+bool wg_graph_usable(wg_graph *g);
+
+/* Interned copies, equal if and only if their pointers are. NULL when there is no memory (error set). */
+const wg_shape *wg_intern_shape(wg_graph *g, const wg_shape *s);
+const wg_view *wg_intern_view(wg_graph *g, const wg_view *v);
+
+/* ---- nodes and handles -------------------------------------------------------------------------------------------- */
+
+/* What wg_record needs beside the op. */
+typedef struct wg_call {
+    wg_tensor *in[WG_MAX_IN];
+    int nin;
+    wg_dtype dtype;
+    wg_shape shape;
+    int64_t attr[WG_MAX_ATTR];
+    double scalar[WG_MAX_SCALAR];
+} wg_call;
+/* Records an op whose arguments were checked; the result is a handle of the innermost scope, NULL on error. */
+wg_tensor *wg_record(wg_graph *g, const wg_op *op, const wg_call *call);
+/* Records a view of a's elements. view is relative to a's base (see wg_view_of). */
+wg_tensor *wg_record_view(const wg_op *op, wg_tensor *a, const wg_view *view, const int64_t attr[WG_MAX_ATTR]);
+/* How t's elements lie in its base: for the view ops to derive theirs from. */
+wg_view wg_view_of(const wg_node *n);
+/* The node that holds, or will hold, the bytes. */
+static inline wg_node *wg_base_of(wg_node *n) { return n->base ? n->base : n; }
+
+/* A source: a node with bytes and no op. Takes over value. */
+wg_node *wg_node_source(wg_graph *g, wg_dtype dtype, const wg_shape *shape, wg_value *value);
+static inline wg_node *wg_node_ref(wg_node *n) {
+    n->refs++;
+    return n;
+}
+void wg_node_unref(wg_node *n);
+/* Gives an unrun node its bytes and takes it off the list of unrun nodes. */
+void wg_node_set_value(wg_node *n, wg_value *value);
+/* Lets go of the operands: nothing will read them through this node again. */
+void wg_node_drop_inputs(wg_node *n);
+
+/* A handle of the innermost scope on n (takes a reference of its own). */
+wg_tensor *wg_handle(wg_graph *g, wg_node *n);
+/* Frees a handle at once. */
+void wg_handle_free(wg_tensor *t);
+/* Moves a handle to the scope below the innermost one. */
+void wg_handle_raise(wg_tensor *t);
+/* Makes t stand for n (takes a reference) and, as an update, adds n to the pending list. */
+bool wg_handle_assign(wg_tensor *t, wg_node *n);
+/* Takes what wg_data_mut lent; call before using t's node. */
+bool wg_settle(wg_tensor *t);
+void wg_leaf_unref(wg_leaf *l);
+/* Sets (takes a reference) or drops a leaf's gradient; a new one is a pending update. */
+bool wg_leaf_set_grad(wg_leaf *l, wg_node *grad);
+
+static inline bool wg_grad_enabled(const wg_graph *g) { return !g->scopes[g->nscopes - 1].no_grad; }
+
+/* A scope for the library's own temporaries: ends without running anything. */
+bool wg_scope_push(wg_graph *g);
+void wg_scope_pop(wg_graph *g);
+
+/* ---- argument checks ------------------------------------------------------------------------------------------------ */
+
+/* True if all are tensors of one usable context; settles lent bytes. NULL operands: false, and no error of their own
+ * when the context already has one. Sets *g. */
+bool wg_check(const char *op, wg_graph **g, wg_tensor *const *in, int n);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * The descriptor of an op: everything the library knows about it, in one const struct beside its constructor. Nodes
+ * point at it; nothing switches over ops.
+ */
+#ifndef WG_GRAPH_OP_H
+#define WG_GRAPH_OP_H
+
+#include "graph/expr.h"
+#include "graph/graph.h"
+
+typedef enum wg_op_kind {
+    WG_OP_SOURCE,  /* bytes from the host */
+    WG_OP_MAP,     /* each element by an expression */
+    WG_OP_VIEW,    /* no bytes of its own */
+    WG_OP_REDUCE,  /* in[0] over the dims in attr[0] (bit mask); the result has them with size 1 */
+    WG_OP_MATMUL,  /* in[0] [batch...,m,k] x in[1] [batch...,k,n]; both of the result's rank >= 2, batch sizes equal or 1 */
+    WG_OP_SCATTER, /* in[0] with slices of in[2] added at in[1] (i64 [n]) along dim attr[0] */
+} wg_op_kind;
+
+typedef struct wg_vjp wg_vjp;
+
+/* What a VJP reads beside the incoming gradient. */
+#define WG_SAVE_IN(i) (1u << (i))
+#define WG_SAVE_OUT (1u << 7)
+
+struct wg_op {
+    const char *name; /* as in messages, explain and DOT: PyTorch's name */
+    wg_op_kind kind;
+    uint8_t elsewhere; /* maps: operands (bit mask) read at other places than the element computed */
+    uint8_t saves;     /* WG_SAVE_*: what vjp reads; a debug build refuses anything else */
+    wg_prim reduce;    /* reductions: WG_P_RSUM, ... */
+    wg_x (*emit)(wg_expr *x, const wg_node *n); /* maps: the element's expression, of the node's dtype */
+    void (*vjp)(wg_vjp *v);                     /* NULL: not differentiable, gradients stop here */
+};
+
+/* ---- inside a VJP: handles belong to a temporary scope; build gradients with public ops ---------------------------- */
+
+const wg_node *wg_vjp_node(const wg_vjp *v);
+/* The gradient of the result. */
+wg_tensor *wg_vjp_grad(const wg_vjp *v);
+/* Whether operand i wants a gradient at all. */
+bool wg_vjp_needs(const wg_vjp *v, int i);
+/* Operand i, the result: only what `saves` lists. */
+wg_tensor *wg_vjp_in(wg_vjp *v, int i);
+wg_tensor *wg_vjp_out(wg_vjp *v);
+/* Delivers the gradient of operand i, in any shape that sums down to the operand's (broadcasting is undone by the
+ * caller) and in any dtype. */
+void wg_vjp_set(wg_vjp *v, int i, wg_tensor *grad);
+
+#endif
