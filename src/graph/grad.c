@@ -1,0 +1,340 @@
+/* The backward loop, the only one: gradients of all ops are accumulated, cut and reshaped here. */
+#include "graph/vjp.h"
+
+#include "base/alloc.h"
+#include "tensor/dtype.h"
+#include "tensor/shape.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <wengert/grad.h>
+#include <wengert/ops.h>
+
+/* ---- what a VJP sees ------------------------------------------------------------------------------------------------ */
+
+const wg_node *wg_vjp_node(const wg_vjp *v) { return v->node; }
+wg_tensor *wg_vjp_grad(const wg_vjp *v) { return v->grad; }
+bool wg_vjp_needs(const wg_vjp *v, int i) { return i < v->node->nin && (v->node->in[i]->flags & WG_NODE_GRAD); }
+
+wg_tensor *wg_vjp_in(wg_vjp *v, int i) {
+    assert((v->node->op->saves & WG_SAVE_IN(i)) && "a VJP reads an operand that its op does not save");
+    return wg_handle(v->node->graph, v->node->in[i]);
+}
+
+wg_tensor *wg_vjp_out(wg_vjp *v) {
+    assert((v->node->op->saves & WG_SAVE_OUT) && "a VJP reads a result that its op does not save");
+    return wg_handle(v->node->graph, v->node);
+}
+
+void wg_vjp_set(wg_vjp *v, int i, wg_tensor *grad) { v->result[i] = grad; }
+
+/* ---- the walk ------------------------------------------------------------------------------------------------------- */
+
+typedef struct walk {
+    wg_graph *g;
+    wg_node **nodes; /* everything gradients flow through, newest first once sorted */
+    size_t count, cap;
+} walk;
+
+static bool reach(walk *w, wg_node *n) {
+    if (!(n->flags & WG_NODE_GRAD) || n->mark == w->g->epoch) {
+        return true;
+    }
+    if (n->flags & WG_NODE_RELEASED) {
+        wg_fail(w->g, WG_ERR_GRAPH,
+                "backward: %s %s: its graph was released by an earlier backward, or ended with its scope "
+                "(retain_graph keeps it)",
+                n->op->name, wg_shape_print(n->shape).s);
+        return false;
+    }
+    if (!WG_RESERVE(w->nodes, w->count, w->cap)) {
+        wg_fail(w->g, WG_ERR_NOMEM, "backward: out of host memory");
+        return false;
+    }
+    n->mark = w->g->epoch;
+    n->adjoint = NULL;
+    w->nodes[w->count++] = n;
+    return true;
+}
+
+static int newest_first(const void *a, const void *b) {
+    uint64_t x = (*(wg_node *const *)a)->id, y = (*(wg_node *const *)b)->id;
+    return (x < y) - (x > y);
+}
+
+/* Collects the nodes between outputs and leaves. The list doubles as the queue of the search. */
+static bool collect(walk *w, wg_tensor *const *outputs, size_t n) {
+    w->g->epoch++;
+    for (size_t i = 0; i < n; i++) {
+        if (!reach(w, outputs[i]->node)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < w->count; i++) {
+        wg_node *node = w->nodes[i];
+        for (int k = 0; !node->leaf && k < node->nin; k++) {
+            if (!reach(w, node->in[k])) {
+                return false;
+            }
+        }
+    }
+    qsort(w->nodes, w->count, sizeof *w->nodes, newest_first);
+    return true;
+}
+
+/* Brings a gradient to the shape and dtype of the operand it belongs to: undoes broadcasting and promotion. */
+static wg_tensor *fit(wg_tensor *grad, const wg_node *operand) {
+    const wg_shape *have = grad->node->shape, *want = operand->shape;
+    if (have != want) {
+        int dims[WG_MAX_RANK], ndims = 0, lead = have->rank - want->rank;
+        for (int i = 0; i < have->rank; i++) {
+            if (i < lead || (want->dim[i - lead] == 1 && have->dim[i] != 1)) {
+                dims[ndims++] = i;
+            }
+        }
+        if (ndims > 0) {
+            grad = wg_sum(grad, dims, ndims, true);
+        }
+        grad = wg_reshape(grad, *want);
+    }
+    return grad && grad->node->dtype != operand->dtype ? wg_cast(grad, (wg_dtype)operand->dtype) : grad;
+}
+
+static bool accumulate(wg_node *n, wg_tensor *grad) {
+    grad = grad ? fit(grad, n) : NULL;
+    if (grad && n->adjoint) {
+        wg_tensor *sum = wg_handle(n->graph, n->adjoint);
+        grad = sum ? wg_add(sum, grad) : NULL;
+    }
+    if (!grad) {
+        return false;
+    }
+    wg_node *old = n->adjoint;
+    n->adjoint = wg_node_ref(grad->node);
+    if (old) {
+        wg_node_unref(old);
+    }
+    return true;
+}
+
+/* Passes one node's gradient on to its operands. */
+static bool pull_back(wg_node *n) {
+    wg_vjp v = {.node = n, .grad = wg_handle(n->graph, n->adjoint)};
+    if (!v.grad) {
+        return false;
+    }
+    n->op->vjp(&v);
+    for (int i = 0; i < n->nin; i++) {
+        if (wg_vjp_needs(&v, i) && v.result[i] && !accumulate(n->in[i], v.result[i])) {
+            return false;
+        }
+    }
+    return n->graph->err.status == WG_OK;
+}
+
+static void drop_adjoints(walk *w) {
+    for (size_t i = 0; i < w->count; i++) {
+        if (w->nodes[i]->adjoint) {
+            wg_node_unref(w->nodes[i]->adjoint);
+            w->nodes[i]->adjoint = NULL;
+        }
+    }
+}
+
+static void release(walk *w) {
+    for (size_t i = 0; i < w->count; i++) {
+        wg_node *n = w->nodes[i];
+        if (!n->leaf) {
+            n->flags |= WG_NODE_RELEASED;
+        }
+    }
+    /* Operands go only after every node is marked: dropping them may free nodes of this very list. */
+    for (size_t i = 0; i < w->count; i++) {
+        wg_node_ref(w->nodes[i]);
+    }
+    for (size_t i = 0; i < w->count; i++) {
+        wg_node *n = w->nodes[i];
+        if (!n->leaf && wg_base_of(n)->value) {
+            wg_node_drop_inputs(n);
+        }
+        wg_node_unref(n);
+    }
+}
+
+static bool seed(wg_tensor *out, wg_tensor *grad) {
+    if (!grad) {
+        if (wg_shape_numel(*out->node->shape) != 1) {
+            wg_fail(out->graph, WG_ERR_SHAPE, "backward: %s: a gradient is needed unless there is one element",
+                    wg_shape_print(out->node->shape).s);
+            return false;
+        }
+        grad = wg_ones_like(out);
+    } else if (grad->node->shape != out->node->shape || grad->node->dtype != out->node->dtype) {
+        wg_fail(out->graph, WG_ERR_SHAPE, "backward: the gradient %s %s does not fit the tensor %s %s",
+                wg_dtype_name((wg_dtype)grad->node->dtype), wg_shape_print(grad->node->shape).s,
+                wg_dtype_name((wg_dtype)out->node->dtype), wg_shape_print(out->node->shape).s);
+        return false;
+    }
+    return grad && accumulate(out->node, grad);
+}
+
+/* Records the gradients of all collected nodes into their `adjoint`. */
+static bool propagate(walk *w, wg_tensor *const *outputs, wg_tensor *const *grads, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (!seed(outputs[i], grads ? grads[i] : NULL)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < w->count; i++) {
+        wg_node *node = w->nodes[i];
+        if (node->adjoint && !node->leaf && node->op->vjp && !pull_back(node)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool outputs_ok(wg_graph *g, const char *op, wg_tensor *const *outputs, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (!(outputs[i]->node->flags & WG_NODE_GRAD)) {
+            wg_fail(g, WG_ERR_GRAPH, "%s: %s: it was not made from a tensor that requires grad (while recording was on)",
+                    op, wg_shape_print(outputs[i]->node->shape).s);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- backward: into leaves ------------------------------------------------------------------------------------------ */
+
+/* A leaf's new gradient: what this backward found, and the previous gradient added last. All are recorded before the
+ * first leaf changes, so that a failure changes none. */
+static bool into_leaves(walk *w) {
+    for (size_t i = 0; i < w->count; i++) {
+        wg_node *n = w->nodes[i];
+        if (n->leaf && n->adjoint && n->leaf->grad) {
+            wg_tensor *now = wg_handle(w->g, n->adjoint), *before = wg_handle(w->g, n->leaf->grad);
+            wg_tensor *sum = now && before ? wg_add(now, before) : NULL;
+            if (!sum) {
+                return false;
+            }
+            wg_node_unref(n->adjoint);
+            n->adjoint = wg_node_ref(sum->node);
+        }
+    }
+    bool ok = true;
+    for (size_t i = 0; i < w->count; i++) {
+        wg_node *n = w->nodes[i];
+        if (n->leaf && n->adjoint) {
+            ok = wg_leaf_set_grad(n->leaf, n->adjoint) && ok;
+        }
+    }
+    return ok;
+}
+
+wg_backward_opts wg_backward_defaults(void) { return (wg_backward_opts){0}; }
+
+wg_status wg_backward(wg_tensor *loss) { return wg_backward_with(loss, NULL); }
+
+wg_status wg_backward_with(wg_tensor *t, const wg_backward_opts *opts) {
+    wg_backward_opts o = opts ? *opts : wg_backward_defaults();
+    wg_graph *g;
+    wg_tensor *operands[] = {t, o.grad};
+    if (!wg_check("backward", &g, operands, o.grad ? 2 : 1)) {
+        return g ? g->err.status : WG_ERR_ARG;
+    }
+    walk w = {.g = g};
+    bool ok = outputs_ok(g, "backward", &t, 1) && collect(&w, &t, 1) && wg_scope_push(g);
+    if (ok) {
+        wg_graph_set_no_grad(g, !o.create_graph);
+        ok = propagate(&w, &t, &o.grad, 1) && into_leaves(&w);
+        drop_adjoints(&w);
+        wg_scope_pop(g);
+        if (ok && !o.retain_graph && !o.create_graph) {
+            release(&w);
+        }
+    }
+    wg_mem_free(w.nodes);
+    return ok ? WG_OK : g->err.status;
+}
+
+/* ---- gradients: handed out ------------------------------------------------------------------------------------------ */
+
+wg_gradients_opts wg_gradients_defaults(void) { return (wg_gradients_opts){0}; }
+
+static bool inputs_ok(wg_graph *g, wg_tensor *const *inputs, size_t n, bool allow_unused) {
+    for (size_t i = 0; i < n; i++) {
+        wg_node *node = inputs[i]->node;
+        if (!(node->flags & WG_NODE_GRAD) && !allow_unused) {
+            wg_fail(g, WG_ERR_GRAPH, "gradients: input %zu %s does not require grad", i + 1,
+                    wg_shape_print(node->shape).s);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Turns the inputs' adjoints into nodes with a reference each; zeros for an input without one. */
+static bool harvest(walk *w, wg_tensor *const *inputs, size_t n, wg_tensor **grads, bool allow_unused) {
+    for (size_t i = 0; i < n; i++) {
+        wg_node *node = inputs[i]->node;
+        bool reached = node->mark == w->g->epoch && (node->flags & WG_NODE_GRAD) && node->adjoint;
+        if (!reached && !allow_unused) {
+            wg_fail(w->g, WG_ERR_GRAPH, "gradients: no output depends on input %zu %s (see allow_unused)", i + 1,
+                    wg_shape_print(node->shape).s);
+            return false;
+        }
+        grads[i] = reached ? wg_handle(w->g, node->adjoint) : wg_zeros_like(inputs[i]);
+        if (!grads[i]) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        wg_handle_raise(grads[i]);
+    }
+    return true;
+}
+
+wg_status wg_gradients(wg_tensor *const *outputs, size_t noutputs, wg_tensor *const *inputs, size_t ninputs,
+                       wg_tensor **grads, const wg_gradients_opts *opts) {
+    wg_gradients_opts o = opts ? *opts : wg_gradients_defaults();
+    for (size_t i = 0; grads && i < ninputs; i++) {
+        grads[i] = NULL;
+    }
+    if (!outputs || !inputs || !grads || noutputs == 0) {
+        return WG_ERR_ARG;
+    }
+    wg_graph *g, *same;
+    bool ok = wg_check("gradients", &g, outputs, (int)noutputs);
+    ok = ok && (ninputs == 0 || (wg_check("gradients", &same, inputs, (int)ninputs) && same == g));
+    for (size_t i = 0; ok && o.grad_outputs && i < noutputs; i++) {
+        ok = !o.grad_outputs[i] || wg_check("gradients", &same, (wg_tensor *[]){outputs[i], o.grad_outputs[i]}, 2);
+    }
+    if (!ok) {
+        return g && g->err.status != WG_OK ? g->err.status : WG_ERR_ARG;
+    }
+    walk w = {.g = g};
+    ok = outputs_ok(g, "gradients", outputs, noutputs) && inputs_ok(g, inputs, ninputs, o.allow_unused) &&
+         collect(&w, outputs, noutputs) && wg_scope_push(g);
+    if (ok) {
+        /* The ops of the backward pass must not move the epoch: only the walks above and below count it. */
+        wg_graph_set_no_grad(g, !o.create_graph);
+        uint32_t epoch = g->epoch;
+        ok = propagate(&w, outputs, o.grad_outputs, noutputs);
+        for (size_t i = 0; i < w.count; i++) {
+            w.nodes[i]->mark = epoch;
+        }
+        g->epoch = epoch > g->epoch ? epoch : g->epoch;
+        ok = ok && harvest(&w, inputs, ninputs, grads, o.allow_unused);
+        drop_adjoints(&w);
+        wg_scope_pop(g);
+        if (ok && !o.retain_graph && !o.create_graph) {
+            release(&w);
+        }
+    }
+    wg_mem_free(w.nodes);
+    for (size_t i = 0; !ok && i < ninputs; i++) {
+        grads[i] = NULL;
+    }
+    return ok ? WG_OK : g->err.status;
+}

@@ -1,0 +1,183 @@
+/* Nodes: storage, references, the list of nodes without bytes. */
+#include "graph/node.h"
+
+#include "base/alloc.h"
+
+#include <string.h>
+
+#define SLAB_ITEMS 256
+
+/* Nodes and handles come from slabs and go back to free lists: recording is the hot path of a small program. */
+typedef struct slab {
+    struct slab *next;
+} slab;
+
+void *wg_slab_get(wg_graph *g, void **list, size_t size) {
+    if (!*list) {
+        size_t head = (sizeof(slab) + 15) & ~(size_t)15;
+        slab *s = wg_mem_alloc(head + SLAB_ITEMS * size);
+        if (!s) {
+            return wg_fail(g, WG_ERR_NOMEM, "out of host memory");
+        }
+        s->next = g->slabs;
+        g->slabs = s;
+        for (size_t i = SLAB_ITEMS; i-- > 0;) {
+            void *item = (char *)s + head + i * size;
+            *(void **)item = *list;
+            *list = item;
+        }
+    }
+    void *item = *list;
+    *list = *(void **)item;
+    return item;
+}
+
+void wg_slab_put(void **list, void *item) {
+    *(void **)item = *list;
+    *list = item;
+}
+
+void wg_slabs_free(wg_graph *g) {
+    for (slab *s = g->slabs, *next; s; s = next) {
+        next = s->next;
+        wg_mem_free(s);
+    }
+    g->slabs = NULL;
+}
+
+static void unrun_link(wg_node *n) {
+    wg_graph *g = n->graph;
+    n->prev = g->unrun.prev;
+    n->next = &g->unrun;
+    n->prev->next = n;
+    g->unrun.prev = n;
+    g->nunrun++;
+}
+
+static void unrun_unlink(wg_node *n) {
+    if (n->next) {
+        n->prev->next = n->next;
+        n->next->prev = n->prev;
+        n->prev = n->next = NULL;
+        n->graph->nunrun--;
+    }
+}
+
+wg_node *wg_node_new(wg_graph *g, const wg_op *op, wg_dtype dtype, const wg_shape *shape) {
+    wg_node *n = wg_slab_get(g, &g->free_nodes, sizeof *n);
+    if (n) {
+        memset(n, 0, sizeof *n);
+        n->op = op;
+        n->graph = g;
+        n->dtype = (uint8_t)dtype;
+        n->shape = shape;
+        n->id = g->next_id++;
+        n->refs = 1;
+        unrun_link(n);
+    }
+    return n;
+}
+
+static const wg_op source_op = {.name = "source", .kind = WG_OP_SOURCE};
+
+wg_node *wg_node_source(wg_graph *g, wg_dtype dtype, const wg_shape *shape, wg_value *value) {
+    wg_node *n = wg_node_new(g, &source_op, dtype, shape);
+    if (n) {
+        wg_node_set_value(n, value);
+    }
+    return n;
+}
+
+void wg_node_set_value(wg_node *n, wg_value *value) {
+    n->value = value;
+    unrun_unlink(n);
+}
+
+/* Takes one reference off n. A node whose last one went is pushed on the stack of dead nodes, linked by `adjoint`: freeing is a
+ * loop, so that a chain of a million nodes needs no deep stack. */
+static void unref_onto(wg_node **dead, wg_node *n) {
+    if (n && --n->refs == 0) {
+        n->adjoint = *dead;
+        *dead = n;
+    }
+}
+
+static void drop_onto(wg_node **dead, wg_node *n) {
+    for (int i = 0; i < n->nin; i++) {
+        unref_onto(dead, n->in[i]);
+        n->in[i] = NULL;
+    }
+    n->nin = 0;
+}
+
+static void reap(wg_node *dead) {
+    while (dead) {
+        wg_node *n = dead;
+        dead = n->adjoint;
+        drop_onto(&dead, n);
+        unref_onto(&dead, n->base);
+        if (n->leaf && --n->leaf->refs == 0) {
+            unref_onto(&dead, n->leaf->grad);
+            wg_mem_free(n->leaf);
+        }
+        unrun_unlink(n);
+        if (n->value) {
+            n->graph->hooks.value_free(n->graph, n->value);
+        }
+        wg_slab_put(&n->graph->free_nodes, n);
+    }
+}
+
+void wg_node_unref(wg_node *n) {
+    wg_node *dead = NULL;
+    unref_onto(&dead, n);
+    reap(dead);
+}
+
+void wg_node_drop_inputs(wg_node *n) {
+    wg_node *dead = NULL;
+    drop_onto(&dead, n);
+    reap(dead);
+}
+
+void wg_leaf_unref(wg_leaf *l) {
+    if (l && --l->refs == 0) {
+        if (l->grad) {
+            wg_node_unref(l->grad);
+        }
+        wg_mem_free(l);
+    }
+}
+
+/* Adds n to the updates that the scope's end runs, unless something else stands in its place by then. */
+static bool pend(wg_node *n) {
+    wg_graph *g = n->graph;
+    n->flags |= WG_NODE_CURRENT;
+    if (wg_base_of(n)->value) {
+        return true;
+    }
+    if (!WG_RESERVE(g->pending, g->npending, g->pending_cap)) {
+        wg_fail(g, WG_ERR_NOMEM, "out of host memory");
+        return false;
+    }
+    g->pending[g->npending++] = wg_node_ref(n);
+    return true;
+}
+
+bool wg_leaf_set_grad(wg_leaf *l, wg_node *grad) {
+    wg_node *old = l->grad;
+    l->grad = grad ? wg_node_ref(grad) : NULL;
+    if (old) {
+        old->flags &= (uint8_t)~WG_NODE_CURRENT;
+        wg_node_unref(old);
+    }
+    return !grad || pend(grad);
+}
+
+bool wg_handle_assign(wg_tensor *t, wg_node *n) {
+    wg_node *old = t->node;
+    t->node = wg_node_ref(n);
+    old->flags &= (uint8_t)~WG_NODE_CURRENT;
+    wg_node_unref(old);
+    return pend(n);
+}
