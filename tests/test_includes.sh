@@ -5,6 +5,8 @@ set -eu
 cd "$1"
 fail=0
 complain() { echo "$*"; fail=1; }
+# files NAME FOLDER...: the files so called, in those of the folders that are there.
+files() { local name=$1; shift; find "$@" -name "$name" 2>/dev/null || true; }
 
 # What the files of a directory may include in quotes, as a pattern; <wengert/*.h> goes by what is said further down.
 declare -A may
@@ -24,7 +26,7 @@ for backend in opencl cuda; do
     may[$backend]="base/.*|runtime/backend\.h|kernels/texts\.h|$backend/.*"
 done
 
-for file in $(find src opencl cuda -name '*.[ch]'); do
+for file in $(files '*.[ch]' src opencl cuda); do
     dir=$(echo "$file" | sed -E 's,^(src/[^/]*|[^/]*)/.*,\1,')
     if [ -z "${may[$dir]-}" ]; then
         complain "$file: $dir is no layer; see tests/test_includes.sh"
@@ -38,7 +40,7 @@ for file in $(find src opencl cuda -name '*.[ch]'); do
 done
 
 # Below the API nothing sees the public functions, only the vocabulary.
-for file in $(find src/base src/tensor src/schedule src/codegen src/kernels src/runtime opencl cuda -name '*.[ch]'); do
+for file in $(files '*.[ch]' src/{base,tensor,schedule,codegen,kernels,runtime} opencl cuda); do
     while read -r included; do
         complain "$file includes <$included>: only <wengert/types.h> is for the layers below the graph"
     done < <(sed -nE 's/^ *# *include <(wengert\/.*)>.*/\1/p' "$file" |
@@ -62,10 +64,12 @@ int f(wg_ctx *c) { WG_SCOPE(c) { if (wg_failed(c)) break; } return $use; }"
         complain "the macros do not work in C++"
 done
 
-while read -r lines file; do
+for file in $(for name in '*.[ch]' '*.cl' '*.cuh' '*.py' '*.sh'; do
+    files "$name" include src opencl cuda tests bench examples
+done); do
+    lines=$(wc -l <"$file")
     [ "$lines" -le 500 ] || complain "$file has $lines lines; 500 are the limit"
-done < <(find include src opencl cuda tests bench examples -type f \
-    \( -name '*.[ch]' -o -name '*.cl' -o -name '*.cuh' -o -name '*.cc' -o -name '*.py' \) -exec wc -l {} \;)
+done
 
 [ $fail = 1 ] || echo "layers, headers and file lengths are in order"
 exit $fail
