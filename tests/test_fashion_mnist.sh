@@ -79,7 +79,8 @@ diff <(sed 's/[0-9]* images.*//' "$work/first") <(sed 's/[0-9]* images.*//' "$wo
 echo "-- an unknown device"
 status=0
 "$program" --data "$work" --device nowhere:0 2>"$work/err" || status=$?
-[ $status = 1 ] && [ "$(wc -l <"$work/err")" = 1 ]
+[ $status = 1 ]
+[ "$(wc -l <"$work/err")" = 1 ]
 
 echo "-- Ctrl-C"
 "$program" --data "$work" --epochs 1000000 >"$work/out" &
