@@ -1,19 +1,21 @@
-// Elementary functions of our own: one text in the lane vocabulary (lanes_*.{cl,cuh,h}), made only of IEEE + - * /, fma,
-// rint and bit operations, so OpenCL scalars, OpenCL vectors, CUDA and the host give the same bits. Every function is
+// Elementary functions of our own: one text in the lane vocabulary (lanes_*), made only of IEEE + - * /, fma, rint and
+// bit operations, so OpenCL scalars, OpenCL vectors, CUDA and the host give the same bits. Every function is
 // within 2 ulp of the exact value, subnormal results included, and treats infinities, NaN and signed zeros as C99 does.
 //
 // A line `//@ name : needs ...` starts a section, which ends at the next such line; a program includes the sections it
 // uses and those they need, in this order. f64 sections vanish without WG_HAS_F64.
 //
-// Polynomials are minimax fits of our own. Clamps are written sel(lt(bound, x), bound, x), so NaN passes through.
+// Polynomials are minimax fits of our own. Clamps are written sel(lt(x, bound), bound, x), so NaN passes through.
 
 //@ exp_f32
-// e^x = 2^n e^r with |r| <= ln2 / 2. Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits of the sum.
+// e^x = 2^n e^r with |r| <= ln2 / 2. Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits of the sum;
+// 254 more, and 127 for its half, make them exponent fields. 2^n goes on in two factors: n reaches -150 and 128.
 DEVICE_FN vf32 exp_f32(vf32 x) {
     x = sel_f32(lt_f32(x, splat_f32(-104.0f)), splat_f32(-104.0f), x);
     x = sel_f32(gt_f32(x, splat_f32(89.0f)), splat_f32(89.0f), x);
-    vf32 t = fma_f32(x, splat_f32(0x1.715476p+0f), splat_f32(0x1.8p+23f));
-    vf32 n = t - splat_f32(0x1.8p+23f);
+    vf32 t = fma_f32(x, splat_f32(0x1.715476p+0f), splat_f32(12582912.0f + 254.0f));
+    vf32 n = t - splat_f32(12582912.0f + 254.0f);
+    vf32 half = fma_f32(n, splat_f32(0.5f), splat_f32(12582912.0f + 127.0f));
     vf32 r = fma_f32(n, splat_f32(-0x1.62e43p-1f), x);
     r = fma_f32(n, splat_f32(0x1.05c61p-29f), r);
     vf32 p = splat_f32(0x1.6a2238p-10f);
@@ -22,20 +24,12 @@ DEVICE_FN vf32 exp_f32(vf32 x) {
     p = fma_f32(p, r, splat_f32(0x1.55549p-3f));
     p = fma_f32(p, r, splat_f32(0x1.fffffcp-2f));
     p = fma_f32(p * r, r, r) + splat_f32(1.0f);
-    // 2^n in two factors: n reaches -150 and 128, which one float does not hold.
-    vi32 i = as_vi32(t) - splat_i32(0x4b400000);
-    vi32 h = i >> 1;
-    return p * as_vf32(as_vu32(h + splat_i32(127)) << 23) * as_vf32(as_vu32(i - h + splat_i32(127)) << 23);
+    return p * as_vf32(as_vu32(half) << 23) * as_vf32((as_vu32(t) - as_vu32(half)) << 23);
 }
 
-//@ log_f32
-// x = 2^e m with m in [sqrt(1/2), sqrt(2)), log x = e ln2 + log(1 + f).
-DEVICE_FN vf32 log_f32(vf32 x) {
-    vmask tiny = lt_f32(x, splat_f32(0x1p-126f));
-    vi32 b = as_vi32(as_vu32(sel_f32(tiny, x * splat_f32(0x1p+25f), x)) - splat_u32(0x3f3504f3u));
-    vf32 e = cvt_i32_f32((b >> 23) - sel_i32(tiny, splat_i32(25), splat_i32(0)));
-    vf32 f = as_vf32((b & splat_i32(0x007fffff)) + splat_i32(0x3f3504f3)) - splat_f32(1.0f);
-    vf32 s = f * f;
+//@ log_sum_f32
+// e ln2 + log(1 + f), f in [sqrt(1/2) - 1, sqrt(2) - 1].
+DEVICE_FN vf32 log_sum_f32(vf32 e, vf32 f) {
     vf32 p = splat_f32(-0x1.38b1cp-4f);
     p = fma_f32(p, f, splat_f32(0x1.055a46p-3f));
     p = fma_f32(p, f, splat_f32(-0x1.0d8568p-3f));
@@ -45,22 +39,303 @@ DEVICE_FN vf32 log_f32(vf32 x) {
     p = fma_f32(p, f, splat_f32(-0x1.000226p-2f));
     p = fma_f32(p, f, splat_f32(0x1.555554p-2f));
     p = fma_f32(p, f, splat_f32(-0.5f));
-    vf32 r = fma_f32(e, splat_f32(-0x1.05c61p-29f), s * p);
-    r = fma_f32(e, splat_f32(0x1.62e43p-1f), f + r);
+    vf32 r = fma_f32(e, splat_f32(-0x1.05c61p-29f), f * f * p);
+    return fma_f32(e, splat_f32(0x1.62e43p-1f), f + r);
+}
+
+//@ log_f32 : log_sum_f32
+// x = 2^e m with m in [sqrt(1/2), sqrt(2)): subtracting the bits of sqrt(1/2) leaves e in the exponent field.
+DEVICE_FN vf32 log_f32(vf32 x) {
+    vmask tiny = lt_f32(x, splat_f32(0x1p-126f));
+    vi32 b = as_vi32(as_vu32(sel_f32(tiny, x * splat_f32(0x1p+25f), x)) - splat_u32(0x3f3504f3u));
+    vf32 e = cvt_i32_f32((b >> 23) - sel_i32(tiny, splat_i32(25), splat_i32(0)));
+    vf32 f = as_vf32((b & splat_i32(0x007fffff)) + splat_i32(0x3f3504f3)) - splat_f32(1.0f);
     vf32 inf = as_vf32(splat_i32(0x7f800000));
-    r = sel_f32(lt_f32(x, inf), r, x); // inf and NaN
+    vf32 r = sel_f32(lt_f32(x, inf), log_sum_f32(e, f), x); // inf and NaN
     r = sel_f32(lt_f32(x, splat_f32(0.0f)), as_vf32(splat_i32(0x7fc00000)), r);
     return sel_f32(eq_f32(x, splat_f32(0.0f)), -inf, r);
 }
 
+//@ log1p_f32 : log_sum_f32
+// As log_f32 of 1 + x, but f = 2^-e (1 + x) - 1 comes from x itself, with one rounding. Where e > 24 the 1 no longer
+// matters, and f is read from the rounded sum as in log_f32, since 2^-e might be subnormal.
+DEVICE_FN vf32 log1p_f32(vf32 x) {
+    vi32 b = as_vi32(as_vu32(x + splat_f32(1.0f)) - splat_u32(0x3f3504f3u));
+    vi32 e = b >> 23;
+    vf32 f = as_vf32((b & splat_i32(0x007fffff)) + splat_i32(0x3f3504f3)) - splat_f32(1.0f);
+    vf32 s = as_vf32(as_vu32(splat_i32(127) - e) << 23);
+    f = sel_f32(gt_i32(e, splat_i32(24)), f, fma_f32(x, s, s - splat_f32(1.0f)));
+    vf32 r = log_sum_f32(cvt_i32_f32(e), f);
+    vf32 inf = as_vf32(splat_i32(0x7f800000));
+    r = sel_f32(lt_f32(x, inf), r, x); // inf and NaN
+    r = sel_f32(lt_f32(x, splat_f32(-1.0f)), as_vf32(splat_i32(0x7fc00000)), r);
+    r = sel_f32(eq_f32(x, splat_f32(-1.0f)), -inf, r);
+    return sel_f32(eq_f32(x, splat_f32(0.0f)), x, r); // the sum above would lose the sign of -0
+}
+
+//@ half_expm1_f32
+// (e^x - 1) / 2 for -30 < x < 89, halved so that 2^(n - 1) stays in range: 2^(n-1) (e^r - 1) + (2^(n-1) - 1/2).
+DEVICE_FN vf32 half_expm1_f32(vf32 x) {
+    vf32 t = fma_f32(x, splat_f32(0x1.715476p+0f), splat_f32(12582912.0f + 126.0f));
+    vf32 n = t - splat_f32(12582912.0f + 126.0f);
+    vf32 s = as_vf32(as_vu32(t) << 23);
+    vf32 r = fma_f32(n, splat_f32(-0x1.62e43p-1f), x);
+    r = fma_f32(n, splat_f32(0x1.05c61p-29f), r);
+    vf32 p = splat_f32(0x1.a032eep-13f);
+    p = fma_f32(p, r, splat_f32(0x1.6d7348p-10f));
+    p = fma_f32(p, r, splat_f32(0x1.11118ap-7f));
+    p = fma_f32(p, r, splat_f32(0x1.5554bp-5f));
+    p = fma_f32(p, r, splat_f32(0x1.555554p-3f));
+    p = fma_f32(p, r, splat_f32(0.5f));
+    p = fma_f32(p * r, r, r);
+    return fma_f32(s, p, s - splat_f32(0.5f));
+}
+
+//@ expm1_f32 : half_expm1_f32
+DEVICE_FN vf32 expm1_f32(vf32 x) {
+    vf32 y = sel_f32(lt_f32(x, splat_f32(-20.0f)), splat_f32(-20.0f), x);
+    y = sel_f32(gt_f32(y, splat_f32(89.0f)), splat_f32(89.0f), y);
+    vf32 h = half_expm1_f32(y);
+    // Tiny x is its own answer, and half of it might not be a float.
+    return sel_f32(lt_f32(abs_f32(x), splat_f32(0x1p-25f)), x, h + h);
+}
+
+//@ tanh_f32 : half_expm1_f32
+// |x| < 0.55: x + x^3 P(x^2). Beyond: h / (h + 1) with h = (e^2|x| - 1) / 2; at 10 tanh is 1.
+DEVICE_FN vf32 tanh_f32(vf32 x) {
+    vf32 a = abs_f32(x);
+    a = sel_f32(gt_f32(a, splat_f32(10.0f)), splat_f32(10.0f), a);
+    vf32 z = a * a;
+    vf32 p = splat_f32(-0x1.9b305ap-8f);
+    p = fma_f32(p, z, splat_f32(0x1.593d0ap-6f));
+    p = fma_f32(p, z, splat_f32(-0x1.b9287cp-5f));
+    p = fma_f32(p, z, splat_f32(0x1.110d26p-3f));
+    p = fma_f32(p, z, splat_f32(-0x1.55554ap-2f));
+    p = fma_f32(z * a, p, a);
+    vf32 h = half_expm1_f32(a + a);
+    vf32 r = sel_f32(lt_f32(a, splat_f32(0.55f)), p, h / (h + splat_f32(1.0f)));
+    return as_vf32(as_vu32(r) | (as_vu32(x) & splat_u32(0x80000000u)));
+}
+
+//@ erf_f32
+// |x| < 0.8: x + x P(x^2). Beyond: 1 - 2^G(|x|), where the small power forgives G its rounding; at 3.95 erf is 1.
+DEVICE_FN vf32 erf_f32(vf32 x) {
+    vf32 a = abs_f32(x);
+    a = sel_f32(gt_f32(a, splat_f32(3.95f)), splat_f32(3.95f), a);
+    vf32 z = a * a;
+    vf32 p = splat_f32(-0x1.568b38p-11f);
+    p = fma_f32(p, z, splat_f32(0x1.4d3e1cp-8f));
+    p = fma_f32(p, z, splat_f32(-0x1.b76e16p-6f));
+    p = fma_f32(p, z, splat_f32(0x1.ce27fcp-4f));
+    p = fma_f32(p, z, splat_f32(-0x1.81272ep-2f));
+    p = fma_f32(p, z, splat_f32(0x1.06eba8p-3f));
+    p = fma_f32(p, a, a);
+    vf32 g = splat_f32(0x1.39d2fep-12f);
+    g = fma_f32(g, a, splat_f32(-0x1.2a2a44p-8f));
+    g = fma_f32(g, a, splat_f32(0x1.0bc2f8p-5f));
+    g = fma_f32(g, a, splat_f32(-0x1.35a43cp-3f));
+    g = fma_f32(g, a, splat_f32(-0x1.d5f3aap-1f));
+    g = fma_f32(g, a, splat_f32(-0x1.a0b04cp+0f));
+    g = fma_f32(g, a, splat_f32(-0x1.8f69ecp-14f));
+    vf32 t = g + splat_f32(12582912.0f + 127.0f);
+    vf32 f = g - (t - splat_f32(12582912.0f + 127.0f));
+    vf32 q = splat_f32(0x1.44ac02p-13f);
+    q = fma_f32(q, f, splat_f32(0x1.5f486cp-10f));
+    q = fma_f32(q, f, splat_f32(0x1.3b2988p-7f));
+    q = fma_f32(q, f, splat_f32(0x1.c6aecep-5f));
+    q = fma_f32(q, f, splat_f32(0x1.ebfbep-3f));
+    q = fma_f32(q, f, splat_f32(0x1.62e43p-1f));
+    q = fma_f32(q, f, splat_f32(1.0f));
+    q = fma_f32(q, -as_vf32(as_vu32(t) << 23), splat_f32(1.0f));
+    vf32 r = sel_f32(lt_f32(a, splat_f32(0.8f)), p, q);
+    return as_vf32(as_vu32(r) | (as_vu32(x) & splat_u32(0x80000000u)));
+}
+
+//@ sincos_reduce_f32
+// |x| = n pi/2 + r with |r| <= pi/4 (a little more at the seams): r, and n modulo 4. pi/2 comes in three parts,
+// which serves up to 2^17; n times the first is subtracted exactly. Beyond, if any lane is there, |x| times 96 bits of
+// 2/pi: those that matter, for higher ones make multiples of 4 and lower ones vanish.
+DEVICE_FN vf32 sincos_reduce_f32(vf32 x, vi32 *quadrant) {
+    vf32 a = abs_f32(x);
+    vf32 t = fma_f32(a, splat_f32(0x1.45f306p-1f), splat_f32(12582912.0f));
+    vf32 n = t - splat_f32(12582912.0f);
+    vf32 r0 = fma_f32(n, splat_f32(-0x1.921fb6p+0f), a);
+    vf32 high = n * splat_f32(-0x1.777a5cp-25f);
+    vf32 low = fma_f32(n, splat_f32(-0x1.777a5cp-25f), -high);
+    vf32 r = r0 - high;
+    vf32 back = r - r0; // two-sum: what r0 - high rounds away
+    vf32 rest = (r0 - (r - back)) - (high + back);
+    r = r + fma_f32(n, splat_f32(0x1.ee59dap-50f), rest - low);
+    vi32 q = as_vi32(t);
+    vmask far = mask_and(ge_f32(a, splat_f32(0x1p+17f)), lt_f32(a, as_vf32(splat_i32(0x7f800000))));
+    if (mask_any(far)) {
+        // |x| = m 2^(e - 150). Bits of 2/pi are taken from e - 120 on, counting from 32 zeros ahead of its first.
+        vi32 b = as_vi32(a);
+        vu32 m = as_vu32((b & splat_i32(0x007fffff)) | splat_i32(0x00800000));
+        vi32 from = (b >> 23) - splat_i32(120);
+        vmask i4 = ne_i32(from & splat_i32(128), splat_i32(0));
+        vmask i2 = ne_i32(from & splat_i32(64), splat_i32(0));
+        vmask i1 = ne_i32(from & splat_i32(32), splat_i32(0));
+        vu32 w0 = sel_u32(i4, splat_u32(0xf534ddc0u), splat_u32(0x00000000u));
+        vu32 w1 = sel_u32(i4, splat_u32(0xdb629599u), splat_u32(0xa2f9836eu));
+        vu32 w2 = sel_u32(i4, splat_u32(0x3c439041u), splat_u32(0x4e441529u));
+        vu32 w3 = sel_u32(i4, splat_u32(0xfe5163abu), splat_u32(0xfc2757d1u));
+        vu32 v0 = sel_u32(i2, w2, w0);
+        vu32 v1 = sel_u32(i2, w3, w1);
+        vu32 v2 = sel_u32(i2, splat_u32(0xf534ddc0u), w2);
+        vu32 v3 = sel_u32(i2, splat_u32(0xdb629599u), w3);
+        vu32 v4 = sel_u32(i2, splat_u32(0x3c439041u), splat_u32(0xf534ddc0u));
+        vu32 u0 = sel_u32(i1, v1, v0);
+        vu32 u1 = sel_u32(i1, v2, v1);
+        vu32 u2 = sel_u32(i1, v3, v2);
+        vu32 u3 = sel_u32(i1, v4, v3);
+        vu32 shift = as_vu32(from & splat_i32(31));
+        vu32 back_shift = splat_u32(31u) - shift;
+        u0 = (u0 << shift) | ((u1 >> 1) >> back_shift);
+        u1 = (u1 << shift) | ((u2 >> 1) >> back_shift);
+        u2 = (u2 << shift) | ((u3 >> 1) >> back_shift);
+        // The product modulo 4, in units of 2^-62.
+        vu32 bottom = m * u1 + mulhi_u32(m, u2);
+        vu32 carry = sel_u32(lt_u32(bottom, m * u1), splat_u32(1u), splat_u32(0u));
+        vu32 top = m * u0 + mulhi_u32(m, u1) + carry;
+        vu32 k = (top + splat_u32(0x20000000u)) >> 30;
+        vi32 signed_top = as_vi32(top - (k << 30));
+        // Three exact floats, then two, times pi/2.
+        vf32 f0 = cvt_i32_f32(signed_top & splat_i32(-256)) * splat_f32(0x1p-30f);
+        vf32 f1 = cvt_i32_f32(((signed_top & splat_i32(255)) << 16) | as_vi32(bottom >> 16)) * splat_f32(0x1p-46f);
+        vf32 f2 = cvt_i32_f32(as_vi32(bottom & splat_u32(0xffffu))) * splat_f32(0x1p-62f);
+        vf32 f = f0 + f1;
+        vf32 g = (f1 - (f - f0)) + f2;
+        vf32 far_r = f * splat_f32(0x1.921fb6p+0f);
+        vf32 far_low = fma_f32(f, splat_f32(0x1.921fb6p+0f), -far_r);
+        far_r = far_r + fma_f32(g, splat_f32(0x1.921fb6p+0f), fma_f32(f, splat_f32(-0x1.777a5cp-25f), far_low));
+        r = sel_f32(far, far_r, r);
+        q = sel_i32(far, as_vi32(k), q);
+    }
+    *quadrant = q;
+    return r;
+}
+
+//@ sincos_pair_f32
+// sin r or, where `other` holds, cos r.
+DEVICE_FN vf32 sincos_pair_f32(vf32 r, vmask other) {
+    vf32 z = r * r;
+    vf32 s = splat_f32(-0x1.99325ep-13f);
+    s = fma_f32(s, z, splat_f32(0x1.110708p-7f));
+    s = fma_f32(s, z, splat_f32(-0x1.555544p-3f));
+    s = fma_f32(z * r, s, r);
+    vf32 c = splat_f32(0x1.99db9ap-16f);
+    c = fma_f32(c, z, splat_f32(-0x1.6c0bfcp-10f));
+    c = fma_f32(c, z, splat_f32(0x1.55554ap-5f));
+    c = fma_f32(z * z, c, fma_f32(z, splat_f32(-0.5f), splat_f32(1.0f)));
+    return sel_f32(other, c, s);
+}
+
+//@ sin_f32 : sincos_reduce_f32 sincos_pair_f32
+DEVICE_FN vf32 sin_f32(vf32 x) {
+    vi32 q;
+    vf32 r = sincos_reduce_f32(x, &q);
+    r = sincos_pair_f32(r, ne_i32(q & splat_i32(1), splat_i32(0)));
+    vu32 sign = (as_vu32(x) ^ (as_vu32(q) << 30)) & splat_u32(0x80000000u);
+    return as_vf32(as_vu32(r) ^ sign);
+}
+
+//@ cos_f32 : sincos_reduce_f32 sincos_pair_f32
+DEVICE_FN vf32 cos_f32(vf32 x) {
+    vi32 q;
+    vf32 r = sincos_reduce_f32(x, &q);
+    r = sincos_pair_f32(r, eq_i32(q & splat_i32(1), splat_i32(0)));
+    vu32 sign = (as_vu32(q + splat_i32(1)) << 30) & splat_u32(0x80000000u);
+    return as_vf32(as_vu32(r) ^ sign);
+}
+
+//@ log2_pair_f32
+// log2 x for finite x > 0 as a sum of two floats, good to about 36 bits: e + 2/ln2 atanh(s), s = (m - 1) / (m + 1), where
+// atanh(s) = s + s z (1/3 + z P(z)), z = s^2. Each *_low is what its partner lost in rounding.
+DEVICE_FN vf32 log2_pair_f32(vf32 x, vf32 *low) {
+    vmask tiny = lt_f32(x, splat_f32(0x1p-126f));
+    vi32 b = as_vi32(as_vu32(sel_f32(tiny, x * splat_f32(0x1p+25f), x)) - splat_u32(0x3f3504f3u));
+    vf32 e = cvt_i32_f32((b >> 23) - sel_i32(tiny, splat_i32(25), splat_i32(0)));
+    vf32 m = as_vf32((b & splat_i32(0x007fffff)) + splat_i32(0x3f3504f3));
+    vf32 above = m + splat_f32(1.0f);
+    vf32 above_low = m - (above - splat_f32(1.0f));
+    vf32 below = m - splat_f32(1.0f);
+    vf32 s = below / above;
+    vf32 s_low = (fma_f32(-s, above, below) - s * above_low) / above;
+    vf32 z = s * s;
+    vf32 z_low = fma_f32(s, s, -z) + (s + s) * s_low;
+    vf32 p = splat_f32(0x1.df9d46p-4f);
+    p = fma_f32(p, z, splat_f32(0x1.245296p-3f));
+    p = fma_f32(p, z, splat_f32(0x1.999ap-3f));
+    // 1/3 + z p, and what is lost.
+    vf32 zp = z * p;
+    vf32 c = splat_f32(0x1.555556p-2f) + zp;
+    vf32 c_low = (splat_f32(0x1.555556p-2f) - c) + zp + splat_f32(-0x1.555556p-27f);
+    vf32 v = z * c;
+    vf32 v_low = fma_f32(z, c, -v) + fma_f32(z, c_low, z_low * c);
+    vf32 w = s * v;
+    vf32 w_low = fma_f32(s, v, -w) + fma_f32(s, v_low, s_low * v);
+    vf32 a = s + w;
+    vf32 a_low = (s - a) + w + (w_low + s_low);
+    vf32 l = a * splat_f32(0x1.715476p+1f);
+    vf32 l_low = fma_f32(a, splat_f32(0x1.715476p+1f), -l) + fma_f32(a, splat_f32(0x1.4ae0cp-25f), a_low * splat_f32(0x1.715476p+1f));
+    vf32 sum = e + l;
+    l_low = (e - sum) + l + l_low;
+    l = sum + l_low;
+    *low = l_low - (l - sum);
+    return l;
+}
+
+//@ pow_f32 : log2_pair_f32
+// |x|^y = 2^(y log2 |x|) with the logarithm and the product in two parts, then signs and special values as in C99.
+DEVICE_FN vf32 pow_f32(vf32 x, vf32 y) {
+    vf32 zero = splat_f32(0.0f), one = splat_f32(1.0f), inf = as_vf32(splat_i32(0x7f800000));
+    vf32 a = abs_f32(x);
+    vf32 l_low;
+    vf32 l = log2_pair_f32(a, &l_low);
+    vf32 p = y * l;
+    vf32 p_low = fma_f32(y, l, -p) + y * l_low;
+    vmask inside = lt_f32(abs_f32(p), splat_f32(200.0f));
+    p_low = sel_f32(inside, p_low, zero);
+    p = sel_f32(inside, p, sel_f32(lt_f32(p, zero), splat_f32(-200.0f), splat_f32(200.0f)));
+    // 2^n in two factors, as in exp_f32.
+    vf32 t = p + splat_f32(12582912.0f + 254.0f);
+    vf32 n = t - splat_f32(12582912.0f + 254.0f);
+    vf32 half = fma_f32(n, splat_f32(0.5f), splat_f32(12582912.0f + 127.0f));
+    vf32 r = (p - n) + p_low;
+    vf32 q = splat_f32(0x1.44ac02p-13f);
+    q = fma_f32(q, r, splat_f32(0x1.5f486cp-10f));
+    q = fma_f32(q, r, splat_f32(0x1.3b2988p-7f));
+    q = fma_f32(q, r, splat_f32(0x1.c6aecep-5f));
+    q = fma_f32(q, r, splat_f32(0x1.ebfbep-3f));
+    q = fma_f32(q, r, splat_f32(0x1.62e43p-1f));
+    q = fma_f32(q, r, one);
+    q = q * as_vf32(as_vu32(half) << 23) * as_vf32((as_vu32(t) - as_vu32(half)) << 23);
+    // 0 and inf to a power; 1 to any, since 0 * inf has spoilt that.
+    vmask up = gt_f32(y, zero);
+    q = sel_f32(eq_f32(a, zero), sel_f32(up, zero, inf), q);
+    q = sel_f32(eq_f32(a, inf), sel_f32(up, inf, zero), q);
+    q = sel_f32(eq_f32(a, one), one, q);
+    // Below zero: y must be an integer, and the sign stays if it is odd.
+    vmask whole = eq_f32(rint_f32(y), y);
+    vf32 pairs = y * splat_f32(0.5f);
+    vmask odd = mask_and(whole, ne_f32(rint_f32(pairs), pairs));
+    q = as_vf32(as_vu32(q) | sel_u32(odd, as_vu32(x) & splat_u32(0x80000000u), splat_u32(0u)));
+    vmask bad = mask_and(mask_and(lt_f32(x, zero), gt_f32(x, -inf)), mask_not(whole));
+    bad = mask_or(bad, mask_or(ne_f32(x, x), ne_f32(y, y)));
+    q = sel_f32(bad, as_vf32(splat_i32(0x7fc00000)), q);
+    return sel_f32(mask_or(eq_f32(x, one), eq_f32(y, zero)), one, q);
+}
+
 //@ exp_f64
 #ifdef WG_HAS_F64
-// As exp_f32; 1.5 * 2^52 does the rounding.
+// As exp_f32.
 DEVICE_FN vf64 exp_f64(vf64 x) {
     x = sel_f64(lt_f64(x, splat_f64(-746.0)), splat_f64(-746.0), x);
     x = sel_f64(gt_f64(x, splat_f64(710.0)), splat_f64(710.0), x);
-    vf64 t = fma_f64(x, splat_f64(0x1.71547652b82fep+0), splat_f64(0x1.8p+52));
-    vf64 n = t - splat_f64(0x1.8p+52);
+    vf64 t = fma_f64(x, splat_f64(0x1.71547652b82fep+0), splat_f64(0x1.8p+52 + 2046.0));
+    vf64 n = t - splat_f64(0x1.8p+52 + 2046.0);
+    vf64 half = fma_f64(n, splat_f64(0.5), splat_f64(0x1.8p+52 + 1023.0));
     vf64 r = fma_f64(n, splat_f64(-0x1.62e42fefa39efp-1), x);
     r = fma_f64(n, splat_f64(-0x1.abc9e3b39803fp-56), r);
     vf64 p = splat_f64(0x1.ad7ee186f7786p-26);
@@ -74,21 +349,15 @@ DEVICE_FN vf64 exp_f64(vf64 x) {
     p = fma_f64(p, r, splat_f64(0x1.55555555554f8p-3));
     p = fma_f64(p, r, splat_f64(0x1.000000000000ap-1));
     p = fma_f64(p * r, r, r) + splat_f64(1.0);
-    vi64 i = as_vi64(t) - splat_i64(I64_C(0x4338000000000000));
-    vi64 h = i >> 1;
-    return p * as_vf64(as_vu64(h + splat_i64(1023)) << 52) * as_vf64(as_vu64(i - h + splat_i64(1023)) << 52);
+    return p * as_vf64(as_vu64(half) << 52) * as_vf64((as_vu64(t) - as_vu64(half)) << 52);
 }
 #endif
 
-//@ log_f64
+//@ log_sum_f64
 #ifdef WG_HAS_F64
-// As log_f32, but log(1 + f) = 2 atanh(s) with s = f / (2 + f), which needs half the terms: with h = f^2 / 2 it is
-// f - (h - s (h + s^2 R(s^2))), where only the small last part is rounded more than once.
-DEVICE_FN vf64 log_f64(vf64 x) {
-    vmask tiny = lt_f64(x, splat_f64(0x1p-1022));
-    vi64 b = as_vi64(as_vu64(sel_f64(tiny, x * splat_f64(0x1p+54), x)) - splat_u64(U64_C(0x3fe6a09e667f3bcd)));
-    vf64 e = cvt_i32_f64(cvt_i64_i32(b >> 52) - sel_i32(tiny, splat_i32(54), splat_i32(0)));
-    vf64 f = as_vf64((b & splat_i64(I64_C(0x000fffffffffffff))) + splat_i64(I64_C(0x3fe6a09e667f3bcd))) - splat_f64(1.0);
+// e ln2 + log(1 + f), as log_sum_f32; but log(1 + f) = 2 atanh(s) with s = f / (2 + f) needs half the terms. With
+// h = f^2 / 2 it is f - (h - s (h + s^2 R(s^2))), where only the small last part is rounded more than once.
+DEVICE_FN vf64 log_sum_f64(vf64 e, vf64 f) {
     vf64 s = f / (splat_f64(2.0) + f);
     vf64 h = splat_f64(0.5) * f * f;
     vf64 z = s * s;
@@ -100,10 +369,410 @@ DEVICE_FN vf64 log_f64(vf64 x) {
     p = fma_f64(p, z, splat_f64(0x1.999999997fd85p-2));
     p = fma_f64(p, z, splat_f64(0x1.5555555555592p-1));
     vf64 r = fma_f64(s, fma_f64(z, p, h), e * splat_f64(0x1.abc9e3b39803fp-56)) - h;
-    r = fma_f64(e, splat_f64(0x1.62e42fefa39efp-1), f + r);
+    return fma_f64(e, splat_f64(0x1.62e42fefa39efp-1), f + r);
+}
+#endif
+
+//@ log_f64 : log_sum_f64
+#ifdef WG_HAS_F64
+// As log_f32.
+DEVICE_FN vf64 log_f64(vf64 x) {
+    vmask tiny = lt_f64(x, splat_f64(0x1p-1022));
+    vi64 b = as_vi64(as_vu64(sel_f64(tiny, x * splat_f64(0x1p+54), x)) - splat_u64(U64_C(0x3fe6a09e667f3bcd)));
+    vf64 e = cvt_i32_f64(cvt_i64_i32(b >> 52) - sel_i32(tiny, splat_i32(54), splat_i32(0)));
+    vf64 f = as_vf64((b & splat_i64(I64_C(0x000fffffffffffff))) + splat_i64(I64_C(0x3fe6a09e667f3bcd)));
+    f = f - splat_f64(1.0);
     vf64 inf = as_vf64(splat_i64(I64_C(0x7ff0000000000000)));
-    r = sel_f64(lt_f64(x, inf), r, x);
+    vf64 r = sel_f64(lt_f64(x, inf), log_sum_f64(e, f), x);
     r = sel_f64(lt_f64(x, splat_f64(0.0)), as_vf64(splat_i64(I64_C(0x7ff8000000000000))), r);
     return sel_f64(eq_f64(x, splat_f64(0.0)), -inf, r);
+}
+#endif
+
+//@ log1p_f64 : log_sum_f64
+#ifdef WG_HAS_F64
+// As log1p_f32.
+DEVICE_FN vf64 log1p_f64(vf64 x) {
+    vi64 b = as_vi64(as_vu64(x + splat_f64(1.0)) - splat_u64(U64_C(0x3fe6a09e667f3bcd)));
+    vi64 e = b >> 52;
+    vf64 f = as_vf64((b & splat_i64(I64_C(0x000fffffffffffff))) + splat_i64(I64_C(0x3fe6a09e667f3bcd)));
+    f = f - splat_f64(1.0);
+    vf64 s = as_vf64(as_vu64(splat_i64(1023) - e) << 52);
+    f = sel_f64(gt_i64(e, splat_i64(53)), f, fma_f64(x, s, s - splat_f64(1.0)));
+    vf64 inf = as_vf64(splat_i64(I64_C(0x7ff0000000000000)));
+    vf64 r = sel_f64(lt_f64(x, inf), log_sum_f64(cvt_i32_f64(cvt_i64_i32(e)), f), x);
+    r = sel_f64(lt_f64(x, splat_f64(-1.0)), as_vf64(splat_i64(I64_C(0x7ff8000000000000))), r);
+    r = sel_f64(eq_f64(x, splat_f64(-1.0)), -inf, r);
+    return sel_f64(eq_f64(x, splat_f64(0.0)), x, r);
+}
+#endif
+
+//@ half_expm1_f64
+#ifdef WG_HAS_F64
+// As half_expm1_f32, for -60 < x < 710.
+DEVICE_FN vf64 half_expm1_f64(vf64 x) {
+    vf64 t = fma_f64(x, splat_f64(0x1.71547652b82fep+0), splat_f64(0x1.8p+52 + 1022.0));
+    vf64 n = t - splat_f64(0x1.8p+52 + 1022.0);
+    vf64 s = as_vf64(as_vu64(t) << 52);
+    vf64 r = fma_f64(n, splat_f64(-0x1.62e42fefa39efp-1), x);
+    r = fma_f64(n, splat_f64(-0x1.abc9e3b39803fp-56), r);
+    vf64 p = splat_f64(0x1.1ee86b18b6561p-29);
+    p = fma_f64(p, r, splat_f64(0x1.af5f6662d132ep-26));
+    p = fma_f64(p, r, splat_f64(0x1.27e536a870412p-22));
+    p = fma_f64(p, r, splat_f64(0x1.71ddf7ff98f81p-19));
+    p = fma_f64(p, r, splat_f64(0x1.a01a017b5acdbp-16));
+    p = fma_f64(p, r, splat_f64(0x1.a01a01b001708p-13));
+    p = fma_f64(p, r, splat_f64(0x1.6c16c16c1f275p-10));
+    p = fma_f64(p, r, splat_f64(0x1.111111110f675p-7));
+    p = fma_f64(p, r, splat_f64(0x1.555555555553ep-5));
+    p = fma_f64(p, r, splat_f64(0x1.5555555555559p-3));
+    p = fma_f64(p, r, splat_f64(0.5));
+    p = fma_f64(p * r, r, r);
+    return fma_f64(s, p, s - splat_f64(0.5));
+}
+#endif
+
+//@ expm1_f64 : half_expm1_f64
+#ifdef WG_HAS_F64
+DEVICE_FN vf64 expm1_f64(vf64 x) {
+    vf64 y = sel_f64(lt_f64(x, splat_f64(-40.0)), splat_f64(-40.0), x);
+    y = sel_f64(gt_f64(y, splat_f64(709.9)), splat_f64(709.9), y);
+    vf64 h = half_expm1_f64(y);
+    return sel_f64(lt_f64(abs_f64(x), splat_f64(0x1p-54)), x, h + h);
+}
+#endif
+
+//@ tanh_f64 : half_expm1_f64
+#ifdef WG_HAS_F64
+// As tanh_f32; at 20 tanh is 1.
+DEVICE_FN vf64 tanh_f64(vf64 x) {
+    vf64 a = abs_f64(x);
+    a = sel_f64(gt_f64(a, splat_f64(20.0)), splat_f64(20.0), a);
+    vf64 z = a * a;
+    vf64 p = splat_f64(-0x1.4711469632875p-16);
+    p = fma_f64(p, z, splat_f64(0x1.5d7472672808cp-14));
+    p = fma_f64(p, z, splat_f64(-0x1.e96fce4a1eab7p-13));
+    p = fma_f64(p, z, splat_f64(0x1.3483af625e5b0p-11));
+    p = fma_f64(p, z, splat_f64(-0x1.7d8fd3c6aae90p-10));
+    p = fma_f64(p, z, splat_f64(0x1.d6d29b98d00fcp-9));
+    p = fma_f64(p, z, splat_f64(-0x1.226e2f1486746p-7));
+    p = fma_f64(p, z, splat_f64(0x1.664f485970f43p-6));
+    p = fma_f64(p, z, splat_f64(-0x1.ba1ba1b97d89ep-5));
+    p = fma_f64(p, z, splat_f64(0x1.111111111079fp-3));
+    p = fma_f64(p, z, splat_f64(-0x1.555555555554fp-2));
+    p = fma_f64(z * a, p, a);
+    vf64 h = half_expm1_f64(a + a);
+    vf64 r = sel_f64(lt_f64(a, splat_f64(0.55)), p, h / (h + splat_f64(1.0)));
+    return as_vf64(as_vu64(r) | (as_vu64(x) & splat_u64(U64_C(0x8000000000000000))));
+}
+#endif
+
+//@ erf_f64 : exp_f64
+#ifdef WG_HAS_F64
+// |x| < 1: x + x P(x^2). Beyond: 1 - e^G(|x| - 1); at 5.95 erf is 1.
+DEVICE_FN vf64 erf_f64(vf64 x) {
+    vf64 a = abs_f64(x);
+    a = sel_f64(gt_f64(a, splat_f64(5.95)), splat_f64(5.95), a);
+    vf64 z = a * a;
+    vf64 p = splat_f64(0x1.0447a160c5989p-34);
+    p = fma_f64(p, z, splat_f64(-0x1.37fb968dfa532p-30));
+    p = fma_f64(p, z, splat_f64(0x1.f780c9455a999p-27));
+    p = fma_f64(p, z, splat_f64(-0x1.5f1a006d17bd5p-23));
+    p = fma_f64(p, z, splat_f64(0x1.b9de92d0addbbp-20));
+    p = fma_f64(p, z, splat_f64(-0x1.f4d1d8046ed68p-17));
+    p = fma_f64(p, z, splat_f64(0x1.f9a32143bc429p-14));
+    p = fma_f64(p, z, splat_f64(-0x1.c02db3d5d22efp-11));
+    p = fma_f64(p, z, splat_f64(0x1.565bcd0d9f754p-8));
+    p = fma_f64(p, z, splat_f64(-0x1.b82ce312842fcp-6));
+    p = fma_f64(p, z, splat_f64(0x1.ce2f21a042b0bp-4));
+    p = fma_f64(p, z, splat_f64(-0x1.812746b0379e6p-2));
+    p = fma_f64(p, z, splat_f64(0x1.06eba8214db69p-3));
+    p = fma_f64(p, a, a);
+    vf64 u = a - splat_f64(1.0);
+    vf64 g = splat_f64(-0x1.56546437a8369p-38);
+    g = fma_f64(g, u, splat_f64(0x1.0664051561915p-33));
+    g = fma_f64(g, u, splat_f64(-0x1.6a94e093a74fap-30));
+    g = fma_f64(g, u, splat_f64(0x1.24b21ae9e9db7p-27));
+    g = fma_f64(g, u, splat_f64(-0x1.1ed28c2941d23p-25));
+    g = fma_f64(g, u, splat_f64(0x1.f24cb55471f5bp-25));
+    g = fma_f64(g, u, splat_f64(0x1.b7d6943d4786bp-23));
+    g = fma_f64(g, u, splat_f64(-0x1.1e251739a2b9cp-19));
+    g = fma_f64(g, u, splat_f64(0x1.44848e52be375p-17));
+    g = fma_f64(g, u, splat_f64(-0x1.c852ba2df0ba4p-16));
+    g = fma_f64(g, u, splat_f64(0x1.b92de2a593e2dp-16));
+    g = fma_f64(g, u, splat_f64(0x1.f1b04a15bd525p-13));
+    g = fma_f64(g, u, splat_f64(-0x1.033f5a10c6207p-9));
+    g = fma_f64(g, u, splat_f64(0x1.48c9d37fa66fap-7));
+    g = fma_f64(g, u, splat_f64(-0x1.5477f099b5f36p-5));
+    g = fma_f64(g, u, splat_f64(-0x1.afabc11a2afe7p-1));
+    g = fma_f64(g, u, splat_f64(-0x1.51c9b0006c21ap+1));
+    g = fma_f64(g, u, splat_f64(-0x1.d97fbf27aa2a1p+0));
+    vf64 r = sel_f64(lt_f64(a, splat_f64(1.0)), p, splat_f64(1.0) - exp_f64(g));
+    return as_vf64(as_vu64(r) | (as_vu64(x) & splat_u64(U64_C(0x8000000000000000))));
+}
+#endif
+
+//@ two_sum_f64
+#ifdef WG_HAS_F64
+// a + b, and in *low what it rounds away.
+DEVICE_FN vf64 two_sum_f64(vf64 a, vf64 b, vf64 *low) {
+    vf64 s = a + b;
+    vf64 c = s - a;
+    *low = (a - (s - c)) + (b - c);
+    return s;
+}
+#endif
+
+//@ sincos_far_f64 : two_sum_f64
+#ifdef WG_HAS_F64
+// x = n pi/2 + r + *r_low for finite x >= 2^30, and n modulo 4. The bits of 2/pi stand in 25 chunks of 48, each an
+// integer: of them x = m 2^e needs five from j = (e - 2) / 48 on, because earlier ones only add multiples of 4. The
+// products are exact pairs; whatever is large is taken modulo 4, and the rest is added up in triple precision.
+DEVICE_FN vf64 sincos_far_f64(vf64 x, vf64 *r_low, vi64 *quadrant) {
+    vi64 bits = as_vi64(x);
+    vi32 e = cvt_i64_i32(bits >> 52) - splat_i32(1075);
+    vi32 j = (max_i32(e - splat_i32(2), splat_i32(0)) * splat_i32(1366)) >> 16; // the quotient, below 1000
+    vi64 field = cvt_i32_i64(e + splat_i32(1075 - 48) - j * splat_i32(48));
+    vf64 m = as_vf64((bits & splat_i64(I64_C(0x000fffffffffffff))) | (field << 52));
+    vmask j16 = ne_i32(j & splat_i32(16), splat_i32(0));
+    vmask j8 = ne_i32(j & splat_i32(8), splat_i32(0));
+    vmask j4 = ne_i32(j & splat_i32(4), splat_i32(0));
+    vmask j2 = ne_i32(j & splat_i32(2), splat_i32(0));
+    vmask j1 = ne_i32(j & splat_i32(1), splat_i32(0));
+    vf64 a0 = sel_f64(j16, splat_f64(0x1.de5e2316b414p+47), splat_f64(0x1.45f306dc9c88p+47));
+    vf64 a1 = sel_f64(j16, splat_f64(0x1.b47db4d9fb3cp+46), splat_f64(0x1.529fc2757d1p+44));
+    vf64 a2 = sel_f64(j16, splat_f64(0x1.3e584dba7a3p+45), splat_f64(0x1.ea69bb81b6c4p+47));
+    vf64 a3 = sel_f64(j16, splat_f64(0x1.fb34f2ff5168p+45), splat_f64(0x1.2b3278872082p+47));
+    vf64 a4 = sel_f64(j16, splat_f64(0x1.d49eeb1faf94p+46), splat_f64(0x1.fca2c757bd76p+47));
+    vf64 a5 = sel_f64(j16, splat_f64(0x1.e2f67a0e73eep+47), splat_f64(0x1.8ac36e48dc74p+47));
+    vf64 a6 = sel_f64(j16, splat_f64(0x1.14a525d4d7f6p+47), splat_f64(0x1.09374b801924p+46));
+    vf64 a7 = sel_f64(j16, splat_f64(0x1.7ec47e35742p+46), splat_f64(0x1.77504e8c90ep+45));
+    vf64 a8 = sel_f64(j16, splat_f64(0x1.580cc11bf1ecp+46), splat_f64(0x1.fc3bd6396252p+47));
+    vf64 b0 = sel_f64(j8, a8, a0);
+    vf64 b1 = sel_f64(j8, splat_f64(0x1.4e7dd1046beap+47), a1);
+    vf64 b2 = sel_f64(j8, splat_f64(0x1.75da24274cep+45), a2);
+    vf64 b3 = sel_f64(j8, splat_f64(0x1.c09ad17df904p+46), a3);
+    vf64 b4 = sel_f64(j8, splat_f64(0x1.cc8eb1cc1a98p+45), a4);
+    vf64 b5 = sel_f64(j8, splat_f64(0x1.cfa4e422fc58p+45), a5);
+    vf64 b6 = sel_f64(j8, splat_f64(0x1.7bf250763ffp+47), a6);
+    vf64 b7 = sel_f64(j8, splat_f64(0x1.2fffbc0b301ep+47), a7);
+    vf64 b8 = sel_f64(j8, splat_f64(0x1.de5e2316b414p+47), a8);
+    vf64 b9 = sel_f64(j8, splat_f64(0x1.b47db4d9fb3cp+46), splat_f64(0x1.4e7dd1046beap+47));
+    vf64 b10 = sel_f64(j8, splat_f64(0x1.3e584dba7a3p+45), splat_f64(0x1.75da24274cep+45));
+    vf64 b11 = sel_f64(j8, splat_f64(0x1.fb34f2ff5168p+45), splat_f64(0x1.c09ad17df904p+46));
+    vf64 c0 = sel_f64(j4, b4, b0);
+    vf64 c1 = sel_f64(j4, b5, b1);
+    vf64 c2 = sel_f64(j4, b6, b2);
+    vf64 c3 = sel_f64(j4, b7, b3);
+    vf64 c4 = sel_f64(j4, b8, b4);
+    vf64 c5 = sel_f64(j4, b9, b5);
+    vf64 c6 = sel_f64(j4, b10, b6);
+    vf64 c7 = sel_f64(j4, b11, b7);
+    vf64 d0 = sel_f64(j2, c2, c0);
+    vf64 d1 = sel_f64(j2, c3, c1);
+    vf64 d2 = sel_f64(j2, c4, c2);
+    vf64 d3 = sel_f64(j2, c5, c3);
+    vf64 d4 = sel_f64(j2, c6, c4);
+    vf64 d5 = sel_f64(j2, c7, c5);
+    vf64 k0 = sel_f64(j1, d1, d0);
+    vf64 k1 = sel_f64(j1, d2, d1);
+    vf64 k2 = sel_f64(j1, d3, d2);
+    vf64 k3 = sel_f64(j1, d4, d3);
+    vf64 k4 = sel_f64(j1, d5, d4);
+    k1 = k1 * splat_f64(0x1p-48);
+    k2 = k2 * splat_f64(0x1p-96);
+    k3 = k3 * splat_f64(0x1p-144);
+    k4 = k4 * splat_f64(0x1p-192);
+    vf64 p0 = m * k0, p1 = m * k1, p2 = m * k2, p3 = m * k3;
+    vf64 q0 = fma_f64(m, k0, -p0), q1 = fma_f64(m, k1, -p1), q2 = fma_f64(m, k2, -p2), q3 = fma_f64(m, k3, -p3);
+    vf64 four = splat_f64(4.0), fourth = splat_f64(0.25);
+    p0 = fma_f64(rint_f64(p0 * fourth), -four, p0);
+    q0 = fma_f64(rint_f64(q0 * fourth), -four, q0);
+    p1 = fma_f64(rint_f64(p1 * fourth), -four, p1);
+    p2 = fma_f64(rint_f64(p2 * fourth), -four, p2);
+    vf64 l0, l1, l2, l3, l4, l5, t0, t1, t2, t3, t4;
+    vf64 s = two_sum_f64(p0, q0, &l0);
+    s = two_sum_f64(s, p1, &l1);
+    s = two_sum_f64(s, q1, &l2);
+    s = two_sum_f64(s, p2, &l3);
+    s = two_sum_f64(s, q2, &l4);
+    s = two_sum_f64(s, p3, &l5);
+    vf64 n = rint_f64(s);
+    s = s - n;
+    l0 = two_sum_f64(l0, l1, &t0);
+    l0 = two_sum_f64(l0, l2, &t1);
+    l0 = two_sum_f64(l0, l3, &t2);
+    l0 = two_sum_f64(l0, l4, &t3);
+    l0 = two_sum_f64(l0, l5, &t4);
+    vf64 tail = ((t0 + t1) + (t2 + t3)) + (t4 + fma_f64(m, k4, q3));
+    s = two_sum_f64(s, l0, &l1);
+    s = two_sum_f64(s, l1 + tail, &l1);
+    // Times pi/2.
+    vf64 r = s * splat_f64(0x1.921fb54442d18p+0);
+    vf64 low = fma_f64(s, splat_f64(0x1.921fb54442d18p+0), -r);
+    low = low + fma_f64(l1, splat_f64(0x1.921fb54442d18p+0), s * splat_f64(0x1.1a62633145c07p-54));
+    *quadrant = as_vi64(n + splat_f64(0x1.8p+52));
+    vf64 sum = r + low;
+    *r_low = low - (sum - r);
+    return sum;
+}
+#endif
+
+//@ sincos_f64 : sincos_far_f64
+#ifdef WG_HAS_F64
+// sin |x| for turn = 0, sin(|x| + pi/2) for turn = 1. The reduction is that of sincos_reduce_f32, up to 2^30 here, and
+// keeps r as a pair; the low part goes into the polynomials: sin(r + low) = sin r + low, cos(r + low) = cos r - r low.
+DEVICE_FN vf64 sincos_f64(vf64 x, vi64 turn) {
+    vf64 a = abs_f64(x);
+    vf64 t = fma_f64(a, splat_f64(0x1.45f306dc9c883p-1), splat_f64(0x1.8p+52));
+    vf64 n = t - splat_f64(0x1.8p+52);
+    vf64 r0 = fma_f64(n, splat_f64(-0x1.921fb54442d18p+0), a);
+    vf64 high = n * splat_f64(0x1.1a62633145c07p-54);
+    vf64 low = fma_f64(n, splat_f64(0x1.1a62633145c07p-54), -high);
+    vf64 r1 = r0 - high;
+    vf64 back = r1 - r0;
+    vf64 rest = (r0 - (r1 - back)) - (high + back);
+    low = fma_f64(n, splat_f64(0x1.f1976b7ed8fbcp-110), rest - low);
+    vf64 r = r1 + low;
+    low = low - (r - r1);
+    vi64 q = as_vi64(t);
+    vmask far = mask_and(ge_f64(a, splat_f64(0x1p+30)), lt_f64(a, as_vf64(splat_i64(I64_C(0x7ff0000000000000)))));
+    if (mask_any(far)) {
+        vf64 far_low;
+        vi64 far_q;
+        vf64 far_r = sincos_far_f64(sel_f64(far, a, splat_f64(0x1p+30)), &far_low, &far_q);
+        r = sel_f64(far, far_r, r);
+        low = sel_f64(far, far_low, low);
+        q = sel_i64(far, far_q, q);
+    }
+    q = q + turn;
+    vf64 z = r * r;
+    vf64 s = splat_f64(-0x1.aa98631d178e7p-41);
+    s = fma_f64(s, z, splat_f64(0x1.61207887d2a73p-33));
+    s = fma_f64(s, z, splat_f64(-0x1.ae64526ed1020p-26));
+    s = fma_f64(s, z, splat_f64(0x1.71de3a53193fdp-19));
+    s = fma_f64(s, z, splat_f64(-0x1.a01a01a018951p-13));
+    s = fma_f64(s, z, splat_f64(0x1.111111111110ap-7));
+    s = fma_f64(s, z, splat_f64(-0x1.5555555555555p-3));
+    s = r + fma_f64(z * r, s, low);
+    vf64 c = splat_f64(-0x1.8f9a69b9f03d1p-37);
+    c = fma_f64(c, z, splat_f64(0x1.1ee9c462ac5bdp-29));
+    c = fma_f64(c, z, splat_f64(-0x1.27e4f7cee55dap-22));
+    c = fma_f64(c, z, splat_f64(0x1.a01a019c5e88cp-16));
+    c = fma_f64(c, z, splat_f64(-0x1.6c16c16c14e17p-10));
+    c = fma_f64(c, z, splat_f64(0x1.555555555554ap-5));
+    vf64 h = z * splat_f64(0.5);
+    vf64 w = splat_f64(1.0) - h;
+    c = w + (((splat_f64(1.0) - w) - h) + fma_f64(z * z, c, -r * low));
+    r = sel_f64(ne_i64(q & splat_i64(1), splat_i64(0)), c, s);
+    return as_vf64(as_vu64(r) ^ ((as_vu64(q) << 62) & splat_u64(U64_C(0x8000000000000000))));
+}
+#endif
+
+//@ sin_f64 : sincos_f64
+#ifdef WG_HAS_F64
+DEVICE_FN vf64 sin_f64(vf64 x) {
+    vf64 r = sincos_f64(x, splat_i64(0));
+    return as_vf64(as_vu64(r) ^ (as_vu64(x) & splat_u64(U64_C(0x8000000000000000))));
+}
+#endif
+
+//@ cos_f64 : sincos_f64
+#ifdef WG_HAS_F64
+DEVICE_FN vf64 cos_f64(vf64 x) { return sincos_f64(x, splat_i64(1)); }
+#endif
+
+//@ log2_pair_f64
+#ifdef WG_HAS_F64
+// As log2_pair_f32, good to about 68 bits; one more term of the series is kept in two parts.
+DEVICE_FN vf64 log2_pair_f64(vf64 x, vf64 *low) {
+    vmask tiny = lt_f64(x, splat_f64(0x1p-1022));
+    vi64 b = as_vi64(as_vu64(sel_f64(tiny, x * splat_f64(0x1p+54), x)) - splat_u64(U64_C(0x3fe6a09e667f3bcd)));
+    vf64 e = cvt_i32_f64(cvt_i64_i32(b >> 52) - sel_i32(tiny, splat_i32(54), splat_i32(0)));
+    vf64 m = as_vf64((b & splat_i64(I64_C(0x000fffffffffffff))) + splat_i64(I64_C(0x3fe6a09e667f3bcd)));
+    vf64 above = m + splat_f64(1.0);
+    vf64 above_low = m - (above - splat_f64(1.0));
+    vf64 below = m - splat_f64(1.0);
+    vf64 s = below / above;
+    vf64 s_low = (fma_f64(-s, above, below) - s * above_low) / above;
+    vf64 z = s * s;
+    vf64 z_low = fma_f64(s, s, -z) + (s + s) * s_low;
+    vf64 p = splat_f64(0x1.e7de50eac47d5p-5);
+    p = fma_f64(p, z, splat_f64(0x1.de9eb05c55729p-5));
+    p = fma_f64(p, z, splat_f64(0x1.111dcd6f25f89p-4));
+    p = fma_f64(p, z, splat_f64(0x1.3b137839ff230p-4));
+    p = fma_f64(p, z, splat_f64(0x1.745d17d7507f4p-4));
+    p = fma_f64(p, z, splat_f64(0x1.c71c71c65a294p-4));
+    p = fma_f64(p, z, splat_f64(0x1.24924924927cdp-3));
+    // 1/5 + z p, then 1/3 + z times that, and what is lost.
+    vf64 zp = z * p;
+    vf64 d = splat_f64(0x1.999999999999ap-3) + zp;
+    vf64 d_low = (splat_f64(0x1.999999999999ap-3) - d) + zp + splat_f64(-0x1.999999999999ap-57);
+    vf64 zd = z * d;
+    vf64 zd_low = fma_f64(z, d, -zd) + fma_f64(z, d_low, z_low * d);
+    vf64 c = splat_f64(0x1.5555555555555p-2) + zd;
+    vf64 c_low = (splat_f64(0x1.5555555555555p-2) - c) + zd + (zd_low + splat_f64(0x1.5555555555555p-56));
+    vf64 v = z * c;
+    vf64 v_low = fma_f64(z, c, -v) + fma_f64(z, c_low, z_low * c);
+    vf64 w = s * v;
+    vf64 w_low = fma_f64(s, v, -w) + fma_f64(s, v_low, s_low * v);
+    vf64 a = s + w;
+    vf64 a_low = (s - a) + w + (w_low + s_low);
+    vf64 l = a * splat_f64(0x1.71547652b82fep+1);
+    vf64 l_low = fma_f64(a, splat_f64(0x1.71547652b82fep+1), -l) + fma_f64(a, splat_f64(0x1.777d0ffda0d24p-55), a_low * splat_f64(0x1.71547652b82fep+1));
+    vf64 sum = e + l;
+    l_low = (e - sum) + l + l_low;
+    l = sum + l_low;
+    *low = l_low - (l - sum);
+    return l;
+}
+#endif
+
+//@ pow_f64 : log2_pair_f64
+#ifdef WG_HAS_F64
+// As pow_f32.
+DEVICE_FN vf64 pow_f64(vf64 x, vf64 y) {
+    vf64 zero = splat_f64(0.0), one = splat_f64(1.0), inf = as_vf64(splat_i64(I64_C(0x7ff0000000000000)));
+    vf64 a = abs_f64(x);
+    vf64 l_low;
+    vf64 l = log2_pair_f64(a, &l_low);
+    vf64 p = y * l;
+    vf64 p_low = fma_f64(y, l, -p) + y * l_low;
+    vmask inside = lt_f64(abs_f64(p), splat_f64(1200.0));
+    p_low = sel_f64(inside, p_low, zero);
+    p = sel_f64(inside, p, sel_f64(lt_f64(p, zero), splat_f64(-1200.0), splat_f64(1200.0)));
+    // 2^n in two factors, as in exp_f64.
+    vf64 t = p + splat_f64(0x1.8p+52 + 2046.0);
+    vf64 n = t - splat_f64(0x1.8p+52 + 2046.0);
+    vf64 half = fma_f64(n, splat_f64(0.5), splat_f64(0x1.8p+52 + 1023.0));
+    vf64 r = (p - n) + p_low;
+    vf64 q = splat_f64(0x1.c4d6641491231p-36);
+    q = fma_f64(q, r, splat_f64(0x1.e9faae9ff8765p-32));
+    q = fma_f64(q, r, splat_f64(0x1.e4ceec39e03edp-28));
+    q = fma_f64(q, r, splat_f64(0x1.b524e2c4102e4p-24));
+    q = fma_f64(q, r, splat_f64(0x1.62c0224c3a43ep-20));
+    q = fma_f64(q, r, splat_f64(0x1.ffcbfc718de2bp-17));
+    q = fma_f64(q, r, splat_f64(0x1.430912f8694d8p-13));
+    q = fma_f64(q, r, splat_f64(0x1.5d87fe78a350ep-10));
+    q = fma_f64(q, r, splat_f64(0x1.3b2ab6fba4e7fp-7));
+    q = fma_f64(q, r, splat_f64(0x1.c6b08d704a0c8p-5));
+    q = fma_f64(q, r, splat_f64(0x1.ebfbdff82c58fp-3));
+    q = fma_f64(q, r, splat_f64(0x1.62e42fefa39efp-1));
+    q = fma_f64(q, r, one);
+    q = q * as_vf64(as_vu64(half) << 52) * as_vf64((as_vu64(t) - as_vu64(half)) << 52);
+    // 0 and inf to a power; 1 to any, since 0 * inf has spoilt that.
+    vmask up = gt_f64(y, zero);
+    q = sel_f64(eq_f64(a, zero), sel_f64(up, zero, inf), q);
+    q = sel_f64(eq_f64(a, inf), sel_f64(up, inf, zero), q);
+    q = sel_f64(eq_f64(a, one), one, q);
+    // Below zero: y must be an integer, and the sign stays if it is odd.
+    vmask whole = eq_f64(rint_f64(y), y);
+    vf64 pairs = y * splat_f64(0.5);
+    vmask odd = mask_and(whole, ne_f64(rint_f64(pairs), pairs));
+    q = as_vf64(as_vu64(q) | sel_u64(odd, as_vu64(x) & splat_u64(U64_C(0x8000000000000000)), splat_u64(0u)));
+    vmask bad = mask_and(mask_and(lt_f64(x, zero), gt_f64(x, -inf)), mask_not(whole));
+    bad = mask_or(bad, mask_or(ne_f64(x, x), ne_f64(y, y)));
+    q = sel_f64(bad, as_vf64(splat_i64(I64_C(0x7ff8000000000000))), q);
+    return sel_f64(mask_or(eq_f64(x, one), eq_f64(y, zero)), one, q);
 }
 #endif
