@@ -1,5 +1,4 @@
 /* Opens a device: context, one or two in-order queues, limits. And the vtable itself. */
-#define _DEFAULT_SOURCE
 #include "base/alloc.h"
 #include "opencl/internal.h"
 

@@ -2,7 +2,6 @@
  * Which OpenCL devices there are, and which of them a selector means. POCL's "basic" device is never one of its own
  * where its platform has another: it is that one's inline queue.
  */
-#define _POSIX_C_SOURCE 200809L
 #include "base/str.h"
 #include "opencl/internal.h"
 
@@ -150,7 +149,8 @@ const wg_cl_found *wg_cl_select(const wg_cl_list *list, const char *selector, wg
     }
     wg_str there = {0};
     for (size_t i = 0; i < list->n; i++) {
-        wg_str_addf(&there, "%s%zu %s (%s)", i ? ", " : "", i, list->found[i].name, wg_cl_type_name(list->found[i].type));
+        wg_str_addf(&there, "%s%zu %s (%s)", i ? ", " : "", i, list->found[i].name,
+                    wg_cl_type_name(list->found[i].type));
     }
     wg_err_set(err, WG_ERR_NO_DEVICE, "no OpenCL device matches '%s'; there is: %s", selector, wg_str_text(&there));
     wg_str_free(&there);

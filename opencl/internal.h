@@ -48,13 +48,13 @@ void wg_cl_device_string(const wg_cl_api *cl, cl_device_id id, cl_device_info wh
 struct wg_device {
     const wg_cl_api *cl;
     cl_context context;
-    cl_device_id id[2];         /* by wg_queue */
-    cl_command_queue queue[2];  /* NULL where there is none */
-    unsigned busy;              /* bit q: queue q has had launches since it was last finished */
-    uint64_t frees;             /* buffers released so far: a kernel's remembered arguments are of one count */
+    cl_device_id id[2];             /* by wg_queue */
+    cl_command_queue queue[2];      /* NULL where there is none */
+    unsigned busy;                  /* bit q: queue q has had launches since it was last finished */
+    uint64_t frees;                 /* buffers released so far: a kernel's remembered arguments are of one count */
     size_t host_bytes, host_budget; /* memory of limits.shared_memory devices: in use, and all there is */
-    const char *options;        /* for the compiler */
-    pid_t pid;                  /* a forked child may only free host memory */
+    const char *options;            /* for the compiler */
+    pid_t pid;                      /* a forked child may only free host memory */
     wg_limits limits;
 };
 
@@ -79,11 +79,11 @@ bool wg_cl_forked(const wg_device *dev);
 /* One kernel and the arguments it was given last. */
 struct wg_kernel {
     cl_kernel kernel;
-    cl_uint nargs;       /* the buffers, then the params */
-    uint64_t frees;      /* dev->frees when the buffers below were set */
-    cl_mem *buffers;     /* last set, NULL: none */
-    size_t param_bytes;  /* last set, 0: none */
-    char *params;        /* limits.max_param_bytes */
+    cl_uint nargs;      /* the buffers, then the params */
+    uint64_t frees;     /* dev->frees when the buffers below were set */
+    cl_mem *buffers;    /* last set, NULL: none */
+    size_t param_bytes; /* last set, 0: none */
+    char *params;       /* limits.max_param_bytes */
 };
 
 #endif

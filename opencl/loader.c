@@ -1,5 +1,4 @@
 /* dlopen of the OpenCL library. */
-#define _POSIX_C_SOURCE 200809L
 #include "opencl/loader.h"
 
 #include <dlfcn.h>

@@ -2,7 +2,6 @@
  * Buffers. On a CPU device the memory is ours and OpenCL uses it in place, so that host and kernels see the same bytes;
  * elsewhere buffers belong to the driver and bytes are copied.
  */
-#define _DEFAULT_SOURCE
 #include "opencl/internal.h"
 
 #include <stdlib.h>
@@ -103,8 +102,8 @@ wg_status wg_cl_read(wg_device *dev, const wg_mem *mem, size_t offset, void *dst
         memcpy(dst, mem->host + offset, bytes);
         return WG_OK;
     }
-    cl_int code =
-        dev->cl->clEnqueueReadBuffer(dev->queue[WG_QUEUE_MAIN], mem->handle, CL_TRUE, offset, bytes, dst, 0, NULL, NULL);
+    cl_int code = dev->cl->clEnqueueReadBuffer(dev->queue[WG_QUEUE_MAIN], mem->handle, CL_TRUE, offset, bytes, dst, 0,
+                                               NULL, NULL);
     return code == CL_SUCCESS ? WG_OK : wg_cl_fail(err, WG_ERR_TRANSFER, code, "clEnqueueReadBuffer");
 }
 
@@ -122,13 +121,13 @@ bool wg_cl_memory_is_shared(wg_device *dev) {
     for (uint32_t q = 0; q < 2 && dev->queue[q]; q++) {
         uint32_t pattern = 0x5EED0000u + q, seen = 0;
         shared = shared &&
-                 dev->cl->clEnqueueFillBuffer(dev->queue[q], mem.handle, &pattern, sizeof pattern, 0, mem.bytes, 0, NULL,
-                                              NULL) == CL_SUCCESS &&
+                 dev->cl->clEnqueueFillBuffer(dev->queue[q], mem.handle, &pattern, sizeof pattern, 0, mem.bytes, 0,
+                                              NULL, NULL) == CL_SUCCESS &&
                  dev->cl->clFinish(dev->queue[q]) == CL_SUCCESS && words[0] == pattern && words[N - 1] == pattern;
         words[N / 2] = ~pattern;
         shared = shared &&
-                 dev->cl->clEnqueueReadBuffer(dev->queue[q], mem.handle, CL_TRUE, N / 2 * sizeof pattern, sizeof pattern,
-                                              &seen, 0, NULL, NULL) == CL_SUCCESS &&
+                 dev->cl->clEnqueueReadBuffer(dev->queue[q], mem.handle, CL_TRUE, N / 2 * sizeof pattern,
+                                              sizeof pattern, &seen, 0, NULL, NULL) == CL_SUCCESS &&
                  seen == ~pattern;
     }
     wg_cl_free(dev, &mem);

@@ -8,7 +8,14 @@
 
 #include "runtime/backend.h"
 
-typedef enum wg_null_kind { WG_NULL_ALLOC, WG_NULL_FREE, WG_NULL_WRITE, WG_NULL_READ, WG_NULL_LAUNCH, WG_NULL_SYNC } wg_null_kind;
+typedef enum wg_null_kind {
+    WG_NULL_ALLOC,
+    WG_NULL_FREE,
+    WG_NULL_WRITE,
+    WG_NULL_READ,
+    WG_NULL_LAUNCH,
+    WG_NULL_SYNC
+} wg_null_kind;
 
 typedef struct wg_null_record {
     wg_null_kind kind;

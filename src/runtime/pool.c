@@ -1,0 +1,322 @@
+/*
+ * The device memory pool: segregated free lists with bitmaps, and coalescing by address order within a chunk.
+ *
+ * A request is rounded to a size class, and any block filed in its bin or a higher one is large enough. The lowest such
+ * bin is the best fit, up to the eighth of an octave that a bin spans. What is left over is cut off and filed.
+ */
+#include "runtime/pool.h"
+
+#include "base/alloc.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { UNIT = 256, LINEAR_BINS = 8, SLAB_BLOCKS = 64 };
+
+static const size_t MIB = (size_t)1 << 20;
+static const size_t FIRST_CHUNK = (size_t)1 << 20;
+static const size_t LAST_CHUNK = (size_t)64 << 20;
+static const size_t LARGE = (size_t)16 << 20;
+
+typedef struct wg_chunk {
+    wg_mem mem;
+    struct wg_chunk *next, **link;
+    wg_bins *bins;
+} wg_chunk;
+
+typedef struct wg_slab {
+    struct wg_slab *next;
+    wg_block blocks[SLAB_BLOCKS];
+} wg_slab;
+
+/* ---- size classes ---- */
+
+static size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+
+static unsigned log2_floor(size_t n) { return 63u - (unsigned)__builtin_clzll(n); }
+
+/* The least class that holds n bytes; at most 2^55. */
+static size_t class_size(size_t n) {
+    if (n <= (size_t)LINEAR_BINS * UNIT) {
+        return n ? round_up(n, UNIT) : UNIT;
+    }
+    size_t step = (size_t)1 << (log2_floor(n - 1) - 3);
+    return round_up(n, step);
+}
+
+/* The bin of a block: that of the largest class it can serve. */
+static unsigned bin_of(size_t n) {
+    if (n < (size_t)LINEAR_BINS * UNIT) {
+        return (unsigned)(n / UNIT);
+    }
+    unsigned octave = log2_floor(n);
+    unsigned bin = LINEAR_BINS + (octave - 11) * 8 + (unsigned)(n >> (octave - 3) & 7);
+    return bin < WG_POOL_BINS ? bin : WG_POOL_BINS - 1;
+}
+
+/* ---- free lists ---- */
+
+static void file(wg_block *b) {
+    wg_bins *bins = b->chunk->bins;
+    unsigned bin = bin_of(b->bytes);
+    wg_block **head = &bins->free[bin];
+    b->next_free = *head;
+    b->link = head;
+    if (*head) {
+        (*head)->link = &b->next_free;
+    }
+    *head = b;
+    bins->used[bin / 64] |= UINT64_C(1) << (bin % 64);
+}
+
+static void unfile(wg_block *b) {
+    *b->link = b->next_free;
+    if (b->next_free) {
+        b->next_free->link = b->link;
+    } else {
+        wg_bins *bins = b->chunk->bins;
+        unsigned bin = bin_of(b->bytes);
+        if (!bins->free[bin]) {
+            bins->used[bin / 64] &= ~(UINT64_C(1) << (bin % 64));
+        }
+    }
+    b->link = NULL;
+}
+
+/* A free block of at least n bytes, where n is a class; else of at least n bytes in the bin that n belongs to. */
+static wg_block *find(const wg_bins *bins, size_t n) {
+    unsigned bin = bin_of(n);
+    for (wg_block *b = bins->free[bin]; b; b = b->next_free) {
+        if (b->bytes >= n) {
+            return b;
+        }
+    }
+    bin++;
+    unsigned word = bin / 64;
+    uint64_t bits = bin < WG_POOL_BINS ? bins->used[word] & ~UINT64_C(0) << (bin % 64) : 0;
+    while (!bits && ++word < sizeof bins->used / sizeof *bins->used) {
+        bits = bins->used[word];
+    }
+    return bits ? bins->free[word * 64 + (unsigned)__builtin_ctzll(bits)] : NULL;
+}
+
+/* ---- block structs ---- */
+
+/* Makes sure that `spare` has two structs: as many as a new chunk and a cut take. */
+static bool have_spares(wg_pool *pool) {
+    if (pool->spare && pool->spare->next_free) {
+        return true;
+    }
+    wg_slab *slab = wg_mem_alloc(sizeof *slab);
+    if (!slab) {
+        return false;
+    }
+    slab->next = pool->slabs;
+    pool->slabs = slab;
+    for (int i = SLAB_BLOCKS - 1; i >= 0; i--) {
+        slab->blocks[i].next_free = pool->spare;
+        pool->spare = &slab->blocks[i];
+    }
+    return true;
+}
+
+static wg_block *take_spare(wg_pool *pool) {
+    wg_block *b = pool->spare;
+    pool->spare = b->next_free;
+    return b;
+}
+
+static void give_spare(wg_pool *pool, wg_block *b) {
+    b->next_free = pool->spare;
+    pool->spare = b;
+}
+
+/* ---- chunks ---- */
+
+static void drop_chunk(wg_pool *pool, wg_chunk *c) {
+    pool->stats.pooled -= c->mem.bytes;
+    pool->stats.chunks--;
+    *c->link = c->next;
+    if (c->next) {
+        c->next->link = c->link;
+    }
+    wg_dev_free(pool->dev, &c->mem);
+    wg_mem_free(c);
+}
+
+static wg_status new_chunk(wg_pool *pool, wg_bins *bins, size_t bytes, wg_block **out, wg_err *err) {
+    wg_chunk *c = wg_mem_zalloc(sizeof *c);
+    if (!c) {
+        return wg_err_set(err, WG_ERR_NOMEM, "a chunk of device memory: out of host memory");
+    }
+    wg_status status = wg_dev_alloc(pool->dev, bytes, &c->mem, err);
+    if (status) {
+        wg_mem_free(c);
+        return status;
+    }
+    c->bins = bins;
+    c->next = pool->chunks;
+    c->link = &pool->chunks;
+    if (c->next) {
+        c->next->link = &c->next;
+    }
+    pool->chunks = c;
+    pool->stats.pooled += bytes;
+    pool->stats.chunks++;
+    wg_block *b = take_spare(pool);
+    *b = (wg_block){.mem = &c->mem, .bytes = bytes, .chunk = c};
+    file(b);
+    *out = b;
+    return WG_OK;
+}
+
+/* A chunk for a request of n bytes. When memory is short, free chunks go back and a chunk no larger than it must be is
+ * tried. */
+static wg_status grow(wg_pool *pool, wg_bins *bins, size_t n, wg_block **out, wg_err *err) {
+    size_t max = pool->dev->limits->max_alloc;
+    size_t least = n, want = n;
+    if (n < LARGE) {
+        least = round_up(n, MIB);
+        want = least > pool->next_chunk ? least : pool->next_chunk;
+        least = least < max ? least : max;
+        want = want < max ? want : max;
+    }
+    wg_err first = {0};
+    wg_status status = new_chunk(pool, bins, want, out, &first);
+    if (status == WG_ERR_DEVICE_MEM && (wg_pool_trim(pool) > 0 || least < want)) {
+        wg_err_clear(&first);
+        status = new_chunk(pool, bins, least, out, &first);
+    }
+    if (status) {
+        wg_err_set(err, status, "%s", wg_err_text(&first));
+    } else if (n < LARGE && pool->next_chunk < LAST_CHUNK) {
+        pool->next_chunk *= 2;
+    }
+    wg_err_clear(&first);
+    return status;
+}
+
+/* ---- get and put ---- */
+
+/* Fills a block that no kernel uses: a value read before it was written shows. */
+static void poison(wg_pool *pool, wg_block *b) {
+    if (b->mem->host && wg_dev_sync(pool->dev, NULL) == WG_OK) {
+        memset(b->mem->host + b->offset, 0xA5, b->bytes);
+    }
+}
+
+wg_status wg_pool_get(wg_pool *pool, size_t bytes, wg_block **out, wg_err *err) {
+    size_t max = pool->dev->limits->max_alloc;
+    if (bytes > max) {
+        return wg_err_set(err, WG_ERR_DEVICE_MEM, "%zu bytes exceed the device's largest buffer, %zu", bytes, max);
+    }
+    size_t n = class_size(bytes);
+    n = n <= max ? n : max;
+    wg_bins *bins = &pool->bins[n >= LARGE];
+    if (!have_spares(pool)) {
+        return wg_err_set(err, WG_ERR_NOMEM, "a block of device memory: out of host memory");
+    }
+    wg_block *b = find(bins, n);
+    if (!b) {
+        wg_status status = grow(pool, bins, n, &b, err);
+        if (status) {
+            return status;
+        }
+    }
+    unfile(b);
+    if (b->bytes - n >= UNIT) {
+        wg_block *rest = take_spare(pool);
+        *rest = (wg_block){.mem = b->mem,
+                           .offset = b->offset + n,
+                           .bytes = b->bytes - n,
+                           .chunk = b->chunk,
+                           .before = b,
+                           .after = b->after};
+        if (b->after) {
+            b->after->before = rest;
+        }
+        b->after = rest;
+        b->bytes = n;
+        file(rest);
+    }
+    pool->stats.live += b->bytes;
+    pool->stats.peak = pool->stats.live > pool->stats.peak ? pool->stats.live : pool->stats.peak;
+    if (pool->poison) {
+        poison(pool, b);
+    }
+    *out = b;
+    return WG_OK;
+}
+
+/* b->after is free: b takes it in. */
+static void absorb_after(wg_pool *pool, wg_block *b) {
+    wg_block *gone = b->after;
+    unfile(gone);
+    b->bytes += gone->bytes;
+    b->after = gone->after;
+    if (b->after) {
+        b->after->before = b;
+    }
+    give_spare(pool, gone);
+}
+
+void wg_pool_put(wg_pool *pool, wg_block *b) {
+    if (!b) {
+        return;
+    }
+    assert(!b->link && "put twice");
+    pool->stats.live -= b->bytes;
+    if (pool->poison) {
+        poison(pool, b);
+    }
+    if (b->after && b->after->link) {
+        absorb_after(pool, b);
+    }
+    if (b->before && b->before->link) {
+        wg_block *before = b->before;
+        unfile(before);
+        before->bytes += b->bytes;
+        before->after = b->after;
+        if (before->after) {
+            before->after->before = before;
+        }
+        give_spare(pool, b);
+        b = before;
+    }
+    file(b);
+}
+
+/* ---- the pool ---- */
+
+void wg_pool_init(wg_pool *pool, const wg_dev *dev) { *pool = (wg_pool){.dev = dev, .next_chunk = FIRST_CHUNK}; }
+
+size_t wg_pool_trim(wg_pool *pool) {
+    size_t freed = 0;
+    for (int i = 0; i < 2; i++) {
+        for (unsigned bin = 0; bin < WG_POOL_BINS; bin++) {
+            wg_block *next;
+            for (wg_block *b = pool->bins[i].free[bin]; b; b = next) {
+                next = b->next_free;
+                if (!b->before && !b->after) {
+                    freed += b->bytes;
+                    unfile(b);
+                    drop_chunk(pool, b->chunk);
+                    give_spare(pool, b);
+                }
+            }
+        }
+    }
+    return freed;
+}
+
+void wg_pool_drop(wg_pool *pool) {
+    while (pool->chunks) {
+        drop_chunk(pool, pool->chunks);
+    }
+    while (pool->slabs) {
+        wg_slab *next = pool->slabs->next;
+        wg_mem_free(pool->slabs);
+        pool->slabs = next;
+    }
+    wg_pool_init(pool, pool->dev);
+}
