@@ -15,7 +15,7 @@ DEVICE_FN vf32 exp_f32(vf32 x) {
     x = sel_f32(gt_f32(x, splat_f32(89.0f)), splat_f32(89.0f), x);
     vf32 t = fma_f32(x, splat_f32(0x1.715476p+0f), splat_f32(12582912.0f + 254.0f));
     vf32 n = t - splat_f32(12582912.0f + 254.0f);
-    vf32 half = fma_f32(n, splat_f32(0.5f), splat_f32(12582912.0f + 127.0f));
+    vf32 mid = fma_f32(n, splat_f32(0.5f), splat_f32(12582912.0f + 127.0f));
     vf32 r = fma_f32(n, splat_f32(-0x1.62e43p-1f), x);
     r = fma_f32(n, splat_f32(0x1.05c61p-29f), r);
     vf32 p = splat_f32(0x1.6a2238p-10f);
@@ -24,7 +24,7 @@ DEVICE_FN vf32 exp_f32(vf32 x) {
     p = fma_f32(p, r, splat_f32(0x1.55549p-3f));
     p = fma_f32(p, r, splat_f32(0x1.fffffcp-2f));
     p = fma_f32(p * r, r, r) + splat_f32(1.0f);
-    return p * as_vf32(as_vu32(half) << 23) * as_vf32((as_vu32(t) - as_vu32(half)) << 23);
+    return p * as_vf32(as_vu32(mid) << 23) * as_vf32((as_vu32(t) - as_vu32(mid)) << 23);
 }
 
 //@ log_sum_f32
@@ -250,8 +250,8 @@ DEVICE_FN vf32 cos_f32(vf32 x) {
 }
 
 //@ log2_pair_f32
-// log2 x for finite x > 0 as a sum of two floats, good to about 36 bits: e + 2/ln2 atanh(s), s = (m - 1) / (m + 1), where
-// atanh(s) = s + s z (1/3 + z P(z)), z = s^2. Each *_low is what its partner lost in rounding.
+// log2 x for finite x > 0 as a sum of two floats, good to about 36 bits: e + 2/ln2 atanh(s) with s = (m - 1) / (m + 1),
+// where atanh(s) = s + s z (1/3 + z P(z)), z = s^2. Each *_low is what its partner lost in rounding.
 DEVICE_FN vf32 log2_pair_f32(vf32 x, vf32 *low) {
     vmask tiny = lt_f32(x, splat_f32(0x1p-126f));
     vi32 b = as_vi32(as_vu32(sel_f32(tiny, x * splat_f32(0x1p+25f), x)) - splat_u32(0x3f3504f3u));
@@ -277,8 +277,9 @@ DEVICE_FN vf32 log2_pair_f32(vf32 x, vf32 *low) {
     vf32 w_low = fma_f32(s, v, -w) + fma_f32(s, v_low, s_low * v);
     vf32 a = s + w;
     vf32 a_low = (s - a) + w + (w_low + s_low);
-    vf32 l = a * splat_f32(0x1.715476p+1f);
-    vf32 l_low = fma_f32(a, splat_f32(0x1.715476p+1f), -l) + fma_f32(a, splat_f32(0x1.4ae0cp-25f), a_low * splat_f32(0x1.715476p+1f));
+    vf32 k = splat_f32(0x1.715476p+1f), k_low = splat_f32(0x1.4ae0cp-25f);
+    vf32 l = a * k;
+    vf32 l_low = fma_f32(a, k, -l) + fma_f32(a, k_low, a_low * k);
     vf32 sum = e + l;
     l_low = (e - sum) + l + l_low;
     l = sum + l_low;
@@ -301,7 +302,7 @@ DEVICE_FN vf32 pow_f32(vf32 x, vf32 y) {
     // 2^n in two factors, as in exp_f32.
     vf32 t = p + splat_f32(12582912.0f + 254.0f);
     vf32 n = t - splat_f32(12582912.0f + 254.0f);
-    vf32 half = fma_f32(n, splat_f32(0.5f), splat_f32(12582912.0f + 127.0f));
+    vf32 mid = fma_f32(n, splat_f32(0.5f), splat_f32(12582912.0f + 127.0f));
     vf32 r = (p - n) + p_low;
     vf32 q = splat_f32(0x1.44ac02p-13f);
     q = fma_f32(q, r, splat_f32(0x1.5f486cp-10f));
@@ -310,7 +311,7 @@ DEVICE_FN vf32 pow_f32(vf32 x, vf32 y) {
     q = fma_f32(q, r, splat_f32(0x1.ebfbep-3f));
     q = fma_f32(q, r, splat_f32(0x1.62e43p-1f));
     q = fma_f32(q, r, one);
-    q = q * as_vf32(as_vu32(half) << 23) * as_vf32((as_vu32(t) - as_vu32(half)) << 23);
+    q = q * as_vf32(as_vu32(mid) << 23) * as_vf32((as_vu32(t) - as_vu32(mid)) << 23);
     // 0 and inf to a power; 1 to any, since 0 * inf has spoilt that.
     vmask up = gt_f32(y, zero);
     q = sel_f32(eq_f32(a, zero), sel_f32(up, zero, inf), q);
@@ -335,7 +336,7 @@ DEVICE_FN vf64 exp_f64(vf64 x) {
     x = sel_f64(gt_f64(x, splat_f64(710.0)), splat_f64(710.0), x);
     vf64 t = fma_f64(x, splat_f64(0x1.71547652b82fep+0), splat_f64(0x1.8p+52 + 2046.0));
     vf64 n = t - splat_f64(0x1.8p+52 + 2046.0);
-    vf64 half = fma_f64(n, splat_f64(0.5), splat_f64(0x1.8p+52 + 1023.0));
+    vf64 mid = fma_f64(n, splat_f64(0.5), splat_f64(0x1.8p+52 + 1023.0));
     vf64 r = fma_f64(n, splat_f64(-0x1.62e42fefa39efp-1), x);
     r = fma_f64(n, splat_f64(-0x1.abc9e3b39803fp-56), r);
     vf64 p = splat_f64(0x1.ad7ee186f7786p-26);
@@ -349,7 +350,7 @@ DEVICE_FN vf64 exp_f64(vf64 x) {
     p = fma_f64(p, r, splat_f64(0x1.55555555554f8p-3));
     p = fma_f64(p, r, splat_f64(0x1.000000000000ap-1));
     p = fma_f64(p * r, r, r) + splat_f64(1.0);
-    return p * as_vf64(as_vu64(half) << 52) * as_vf64((as_vu64(t) - as_vu64(half)) << 52);
+    return p * as_vf64(as_vu64(mid) << 52) * as_vf64((as_vu64(t) - as_vu64(mid)) << 52);
 }
 #endif
 
@@ -718,8 +719,9 @@ DEVICE_FN vf64 log2_pair_f64(vf64 x, vf64 *low) {
     vf64 w_low = fma_f64(s, v, -w) + fma_f64(s, v_low, s_low * v);
     vf64 a = s + w;
     vf64 a_low = (s - a) + w + (w_low + s_low);
-    vf64 l = a * splat_f64(0x1.71547652b82fep+1);
-    vf64 l_low = fma_f64(a, splat_f64(0x1.71547652b82fep+1), -l) + fma_f64(a, splat_f64(0x1.777d0ffda0d24p-55), a_low * splat_f64(0x1.71547652b82fep+1));
+    vf64 k = splat_f64(0x1.71547652b82fep+1), k_low = splat_f64(0x1.777d0ffda0d24p-55);
+    vf64 l = a * k;
+    vf64 l_low = fma_f64(a, k, -l) + fma_f64(a, k_low, a_low * k);
     vf64 sum = e + l;
     l_low = (e - sum) + l + l_low;
     l = sum + l_low;
@@ -744,7 +746,7 @@ DEVICE_FN vf64 pow_f64(vf64 x, vf64 y) {
     // 2^n in two factors, as in exp_f64.
     vf64 t = p + splat_f64(0x1.8p+52 + 2046.0);
     vf64 n = t - splat_f64(0x1.8p+52 + 2046.0);
-    vf64 half = fma_f64(n, splat_f64(0.5), splat_f64(0x1.8p+52 + 1023.0));
+    vf64 mid = fma_f64(n, splat_f64(0.5), splat_f64(0x1.8p+52 + 1023.0));
     vf64 r = (p - n) + p_low;
     vf64 q = splat_f64(0x1.c4d6641491231p-36);
     q = fma_f64(q, r, splat_f64(0x1.e9faae9ff8765p-32));
@@ -759,7 +761,7 @@ DEVICE_FN vf64 pow_f64(vf64 x, vf64 y) {
     q = fma_f64(q, r, splat_f64(0x1.ebfbdff82c58fp-3));
     q = fma_f64(q, r, splat_f64(0x1.62e42fefa39efp-1));
     q = fma_f64(q, r, one);
-    q = q * as_vf64(as_vu64(half) << 52) * as_vf64((as_vu64(t) - as_vu64(half)) << 52);
+    q = q * as_vf64(as_vu64(mid) << 52) * as_vf64((as_vu64(t) - as_vu64(mid)) << 52);
     // 0 and inf to a power; 1 to any, since 0 * inf has spoilt that.
     vmask up = gt_f64(y, zero);
     q = sel_f64(eq_f64(a, zero), sel_f64(up, zero, inf), q);
