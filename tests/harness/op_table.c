@@ -102,3 +102,33 @@ static nd ew_ref(const op *o, const nd *x, int variant) {
 }
 
 nd op_ref(const op *o, const nd *x, int variant) { return o->ref ? o->ref(x, variant) : ew_ref(o, x, variant); }
+
+void op_inputs(const op *o, wg_ctx *ctx, int variant, const wg_shape *shapes, wg_dtype t, layout l, int dom, rng *r,
+               input *out) {
+    for (int k = 0; k < o->arity; k++) {
+        wg_shape s = shapes ? shapes[k] : o->cases[variant].in[k];
+        if (o->indices >> k & 1) {
+            nd index = nd_new(t == WG_I32 ? WG_I32 : WG_I64, s);
+            gen_index(&index, o->cases[variant].limit, r);
+            out[k] = input_of(ctx, index);
+        } else {
+            out[k] = input_make(ctx, op_operand_dtype(o, k, t), s, l, dom < 0 ? o->dom[k] : (domain)dom, r);
+        }
+    }
+}
+
+wg_tensor *op_build(const op *o, wg_ctx *ctx, const input *in, int variant) {
+    wg_tensor *x[OP_MAX_ARITY];
+    for (int k = 0; k < o->arity; k++) {
+        x[k] = in[k].t;
+    }
+    return o->build(ctx, x, variant);
+}
+
+nd op_expected(const op *o, const input *in, int variant) {
+    nd x[OP_MAX_ARITY];
+    for (int k = 0; k < o->arity; k++) {
+        x[k] = in[k].v;
+    }
+    return op_ref(o, x, variant);
+}

@@ -75,6 +75,11 @@ double op_ulps(const op *o, wg_dtype result);
 nd op_ref(const op *o, const nd *x, int variant);
 /* The elementwise compute dtype for these operands. */
 wg_dtype ew_dtype(const op *o, const nd *x, int variant);
+/* Inputs of a variant in dtype t: of the case's shapes, or of these. dom < 0 means the op's own domains. */
+void op_inputs(const op *o, wg_ctx *ctx, int variant, const wg_shape *shapes, wg_dtype t, layout l, int dom, rng *r,
+               input *out);
+wg_tensor *op_build(const op *o, wg_ctx *ctx, const input *in, int variant);
+nd op_expected(const op *o, const input *in, int variant);
 /* The dtype operand k gets when the op is run in dtype t: bool for conditions, i64 for indices. */
 wg_dtype op_operand_dtype(const op *o, int k, wg_dtype t);
 

@@ -164,7 +164,7 @@ static wg_tensor *b_clamp_whole(wg_ctx *ctx, wg_tensor *const *x, int v) {
 const op ops_unary[] = {
     {ONE(neg, M_FLOAT | M_INT, 0, DOM_ANY), .i = i_neg},
     {ONE(abs, M_FLOAT | M_INT, 0, DOM_AWAY), .i = i_abs},
-    {ONE(sign, M_FLOAT | M_INT, 0, DOM_AWAY), .i = i_sign, .slack = any_zero},
+    {COMMON(sign, M_FLOAT | M_INT, 0, DOM_AWAY), .variants = 1, .build = b_sign, .i = i_sign, .slack = any_zero},
     {ONE(square, M_FLOAT | M_INT, 0, DOM_ANY), .i = i_square},
     {ONE(sqrt, M_ALL, 0, DOM_POS), .rule = RULE_FLOAT},
     {ONE(rsqrt, M_ALL, 2, DOM_POS), .rule = RULE_FLOAT},
