@@ -163,8 +163,7 @@ DEVICE_FN vf32 sincos_reduce_f32(vf32 x, vi32 *quadrant) {
     vf32 high = n * splat_f32(-0x1.777a5cp-25f);
     vf32 low = fma_f32(n, splat_f32(-0x1.777a5cp-25f), -high);
     vf32 r = r0 - high;
-    vf32 back = r - r0; // two-sum: what r0 - high rounds away
-    vf32 rest = (r0 - (r - back)) - (high + back);
+    vf32 rest = (r0 - r) - high; // what r0 - high rounds away
     r = r + fma_f32(n, splat_f32(0x1.ee59dap-50f), rest - low);
     vi32 q = as_vi32(t);
     vmask far = mask_and(ge_f32(a, splat_f32(0x1p+17f)), lt_f32(a, as_vf32(splat_i32(0x7f800000))));

@@ -1,6 +1,8 @@
-// The lane vocabulary, one lane wide, in C17 for the host: what tests compare the device forms with, and what constant
-// folding may use. See lanes_simd.cl; a mask is 0 or 1. Compile with -ffp-contract=off and without -ffast-math, or the
-// bits differ.
+/*
+ * The lane vocabulary, one lane wide, in C17 for the host: what tests compare the device forms with, and what constant
+ * folding may use. See lanes_simd.cl; a mask is 0 or 1. Compile with -ffp-contract=off and without -ffast-math, or the
+ * bits differ.
+ */
 #ifndef WG_LANES_HOST_H
 #define WG_LANES_HOST_H
 
@@ -22,7 +24,7 @@ typedef uint64_t vu64;
 typedef int vmask;
 typedef int vmask64;
 
-// Masks.
+/* Masks. */
 #define mask_from64(m) (m)
 #define mask_to64(m) (m)
 #define mask_and(a, b) ((a) & (b))
@@ -32,7 +34,7 @@ typedef int vmask64;
 #define mask_all(m) (m)
 #define splat_mask(c) (c)
 
-// One value in every lane.
+/* One value in every lane. */
 #define splat_f32(c) ((vf32)(c))
 #define splat_f64(c) ((vf64)(c))
 #define splat_i32(c) ((vi32)(c))
@@ -40,7 +42,7 @@ typedef int vmask64;
 #define splat_u32(c) ((vu32)(c))
 #define splat_u64(c) ((vu64)(c))
 
-// Comparisons: a mask.
+/* Comparisons: a mask. */
 #define lt_f32(a, b) ((a) < (b))
 #define le_f32(a, b) ((a) <= (b))
 #define gt_f32(a, b) ((a) > (b))
@@ -78,7 +80,7 @@ typedef int vmask64;
 #define eq_u64(a, b) ((a) == (b))
 #define ne_u64(a, b) ((a) != (b))
 
-// sel_*(m, a, b): a where m holds, b elsewhere.
+/* sel_*(m, a, b): a where m holds, b elsewhere. */
 #define sel_f32(m, a, b) ((m) ? (a) : (b))
 #define sel_i32(m, a, b) ((m) ? (a) : (b))
 #define sel_u32(m, a, b) ((m) ? (a) : (b))
@@ -87,7 +89,7 @@ typedef int vmask64;
 #define sel_u64(m, a, b) ((m) ? (a) : (b))
 #define sel_f64(m, a, b) ((m) ? (a) : (b))
 
-// Correctly rounded arithmetic beyond + - * /.
+/* Correctly rounded arithmetic beyond + - * /. */
 #define fma_f32(a, b, c) fmaf(a, b, c)
 #define rint_f32(x) rintf(x)
 #define floor_f32(x) floorf(x)
@@ -103,25 +105,38 @@ typedef int vmask64;
 #define sqrt_f64(x) sqrt(x)
 #define abs_f64(x) fabs(x)
 
-// Bits. Each takes any type of the same width.
+DEVICE_FN vu32 mulhi_u32(vu32 a, vu32 b) { return (vu32)((uint64_t)a * b >> 32); }
+
+/* Bits. Each takes any type of the same width. */
 #define WG_BITS(to, from)                                                                                              \
     DEVICE_FN v##to to##_of_##from(v##from x) {                                                                        \
         v##to r;                                                                                                       \
         memcpy(&r, &x, sizeof r);                                                                                      \
         return r;                                                                                                      \
     }
-WG_BITS(f32, i32) WG_BITS(f32, u32) WG_BITS(i32, f32) WG_BITS(i32, u32) WG_BITS(u32, f32) WG_BITS(u32, i32)
-WG_BITS(f64, i64) WG_BITS(f64, u64) WG_BITS(i64, f64) WG_BITS(i64, u64) WG_BITS(u64, f64) WG_BITS(u64, i64)
-#define as_vf32(x) _Generic((x), vi32: f32_of_i32, vu32: f32_of_u32)(x)
-#define as_vi32(x) _Generic((x), vf32: i32_of_f32, vu32: i32_of_u32)(x)
-#define as_vu32(x) _Generic((x), vf32: u32_of_f32, vi32: u32_of_i32)(x)
-#define as_vf64(x) _Generic((x), vi64: f64_of_i64, vu64: f64_of_u64)(x)
-#define as_vi64(x) _Generic((x), vf64: i64_of_f64, vu64: i64_of_u64)(x)
-#define as_vu64(x) _Generic((x), vf64: u64_of_f64, vi64: u64_of_i64)(x)
-DEVICE_FN vu32 mulhi_u32(vu32 a, vu32 b) { return (vu32)((uint64_t)a * b >> 32); }
+WG_BITS(f32, i32)
+WG_BITS(f32, u32)
+WG_BITS(i32, f32)
+WG_BITS(i32, u32)
+WG_BITS(u32, f32)
+WG_BITS(u32, i32)
+WG_BITS(f64, i64)
+WG_BITS(f64, u64)
+WG_BITS(i64, f64)
+WG_BITS(i64, u64)
+WG_BITS(u64, f64)
+WG_BITS(u64, i64)
+#define as_vf32(x) _Generic((x), vi32 : f32_of_i32, vu32 : f32_of_u32)(x)
+#define as_vi32(x) _Generic((x), vf32 : i32_of_f32, vu32 : i32_of_u32)(x)
+#define as_vu32(x) _Generic((x), vf32 : u32_of_f32, vi32 : u32_of_i32)(x)
+#define as_vf64(x) _Generic((x), vi64 : f64_of_i64, vu64 : f64_of_u64)(x)
+#define as_vi64(x) _Generic((x), vf64 : i64_of_f64, vu64 : i64_of_u64)(x)
+#define as_vu64(x) _Generic((x), vf64 : u64_of_f64, vi64 : u64_of_i64)(x)
 
-// cvt_a_b converts from a to b: integers wrap, floats round to nearest even.
-// cvt_in_range_a_b truncates, and means nothing outside the range of b.
+/*
+ * cvt_a_b converts from a to b: integers wrap, floats round to nearest even.
+ * cvt_in_range_a_b truncates, and means nothing outside the range of b.
+ */
 #define cvt_in_range_f32_i32(x) ((vi32)(x))
 #define cvt_in_range_f32_i64(x) ((vi64)(x))
 #define cvt_in_range_f32_u32(x) ((vu32)(x))
@@ -153,8 +168,10 @@ DEVICE_FN vu32 mulhi_u32(vu32 a, vu32 b) { return (vu32)((uint64_t)a * b >> 32);
 #define cvt_u32_f64(x) ((vf64)(x))
 #define cvt_u64_f64(x) ((vf64)(x))
 
-// Float to integer saturates and sends NaN to 0 on every target: the hardware sees only values it can represent.
-// (f64 to a 32-bit integer: values between the least integer and one below it truncate to the least, as saturation does.)
+/*
+ * Float to integer saturates and sends NaN to 0 on every target: the hardware sees only values it can represent.
+ * (Between -2147483649 and -2147483648 f64 truncates to the least i32, which is what saturation gives too.)
+ */
 #define WG_SATURATING(from, to, least_float, above, least, most)                                                       \
     DEVICE_FN v##to cvt_##from##_##to(v##from x) {                                                                     \
         vmask high = ge_##from(x, splat_##from(above));                                                                \
@@ -174,7 +191,7 @@ WG_SATURATING(f64, i64, -9223372036854775808.0, 9223372036854775808.0, (-I64_C(9
               I64_C(9223372036854775807))
 WG_SATURATING(f64, u64, 0.0, 18446744073709551616.0, 0u, U64_C(18446744073709551615))
 
-// NaN if either is NaN; of two equal values the first.
+/* NaN if either is NaN; of two equal values the first. */
 #define WG_EXTREMES(t)                                                                                                 \
     DEVICE_FN v##t max_##t(v##t a, v##t b) { return sel_##t(mask_or(ge_##t(a, b), ne_##t(a, a)), a, b); }              \
     DEVICE_FN v##t min_##t(v##t a, v##t b) { return sel_##t(mask_or(le_##t(a, b), ne_##t(a, a)), a, b); }

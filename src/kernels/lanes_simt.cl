@@ -155,7 +155,7 @@ typedef double vf64;
 #endif
 
 // Float to integer saturates and sends NaN to 0 on every target: the hardware sees only values it can represent.
-// (f64 to a 32-bit integer: values between the least integer and one below it truncate to the least, as saturation does.)
+// (Between -2147483649 and -2147483648 f64 truncates to the least i32, which is what saturation gives too.)
 #define WG_SATURATING(from, to, least_float, above, least, most)                                                       \
     DEVICE_FN v##to cvt_##from##_##to(v##from x) {                                                                     \
         vmask high = ge_##from(x, splat_##from(above));                                                                \
