@@ -111,9 +111,9 @@ wg_status wg_cl_read(wg_device *dev, const wg_mem *mem, size_t offset, void *dst
  * pointer must be read through each queue. */
 bool wg_cl_memory_is_shared(wg_device *dev) {
     enum { N = 1024 };
-    wg_mem mem;
+    wg_mem mem = {0};
     dev->limits.shared_memory = true;
-    if (wg_cl_alloc(dev, N * sizeof(uint32_t), &mem, NULL)) {
+    if (wg_cl_alloc(dev, N * sizeof(uint32_t), &mem, NULL) || !mem.host) {
         return false;
     }
     bool shared = true;

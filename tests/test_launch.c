@@ -6,6 +6,7 @@
  */
 #include "base/alloc.h"
 #include "device_check.h"
+#include "opencl/internal.h"
 
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -98,6 +99,28 @@ Test(built, the_host_pointer_shows_what_kernels_wrote) {
         }
     }
     wg_dev_free(&dev, &m);
+}
+
+Test(built, buffers_of_the_driver_work_as_on_a_gpu) {
+    enum { N = 10000 };
+    dev.dev->limits.shared_memory = false;
+    wg_mem m = zeros(N), x = zeros(N);
+    cr_assert(!m.host && !x.host);
+    float expected = 0;
+    for (int i = 0; i < 50; i++) {
+        int q = i % 5 == 0;
+        float value = (float)i;
+        OK(wg_dev_write(&dev, &x, 7 * sizeof value, &value, sizeof value, &err));
+        launch(q, ADD, 3, &m, &x, (params){.n = N, .factor = 2});
+        expected += 2 * value;
+    }
+    float got[3];
+    OK(wg_dev_read(&dev, &m, 6 * sizeof *got, got, sizeof got, &err));
+    cr_assert(got[0] == 0 && got[1] == expected && got[2] == 0);
+    launch(0, SCALE, 3, &x, NULL, (params){.n = N, .factor = 0});
+    wg_dev_free(&dev, &m);
+    expect_all(&x, N, 1);
+    wg_dev_free(&dev, &x);
 }
 
 Test(built, queues_cross_in_order) {

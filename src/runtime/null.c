@@ -214,13 +214,14 @@ static wg_status build(wg_device *dev, wg_queue queue, const char *text, const c
     }
     wg_program *p = wg_mem_zalloc(sizeof *p + n * sizeof *p->kernels);
     for (size_t i = 0; p && i < n; i++) {
-        p->kernels[i].name = wg_mem_alloc(strlen(names[i]) + 1);
+        size_t size = strlen(names[i]) + 1;
+        p->kernels[i].name = wg_mem_alloc(size);
         p->n = i + 1;
         if (!p->kernels[i].name) {
             free_program(p);
             p = NULL;
         } else {
-            strcpy(p->kernels[i].name, names[i]);
+            memcpy(p->kernels[i].name, names[i], size);
             kernels[i] = &p->kernels[i];
         }
     }
