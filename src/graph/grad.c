@@ -278,7 +278,7 @@ static bool inputs_ok(wg_graph *g, wg_tensor *const *inputs, size_t n, bool allo
 static bool harvest(walk *w, wg_tensor *const *inputs, size_t n, wg_tensor **grads, bool allow_unused) {
     for (size_t i = 0; i < n; i++) {
         wg_node *node = inputs[i]->node;
-        bool reached = node->mark == w->g->epoch && (node->flags & WG_NODE_GRAD) && node->adjoint;
+        bool reached = node->adjoint != NULL;
         if (!reached && !allow_unused) {
             wg_fail(w->g, WG_ERR_GRAPH, "gradients: no output depends on input %zu %s (see allow_unused)", i + 1,
                     wg_shape_print(node->shape).s);
@@ -317,15 +317,9 @@ wg_status wg_gradients(wg_tensor *const *outputs, size_t noutputs, wg_tensor *co
     ok = outputs_ok(g, "gradients", outputs, noutputs) && inputs_ok(g, inputs, ninputs, o.allow_unused) &&
          collect(&w, outputs, noutputs) && wg_scope_push(g);
     if (ok) {
-        /* The ops of the backward pass must not move the epoch: only the walks above and below count it. */
         wg_graph_set_no_grad(g, !o.create_graph);
-        uint32_t epoch = g->epoch;
-        ok = propagate(&w, outputs, o.grad_outputs, noutputs);
-        for (size_t i = 0; i < w.count; i++) {
-            w.nodes[i]->mark = epoch;
-        }
-        g->epoch = epoch > g->epoch ? epoch : g->epoch;
-        ok = ok && harvest(&w, inputs, ninputs, grads, o.allow_unused);
+        ok = propagate(&w, outputs, o.grad_outputs, noutputs) &&
+             harvest(&w, inputs, ninputs, grads, o.allow_unused);
         drop_adjoints(&w);
         wg_scope_pop(g);
         if (ok && !o.retain_graph && !o.create_graph) {

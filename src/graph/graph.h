@@ -41,7 +41,7 @@ struct wg_node {
     double scalar[WG_MAX_SCALAR];    /* the op's numbers: kernel arguments, in no key and no text */
     wg_leaf *leaf;                   /* where the gradient of a leaf's value accumulates */
     wg_value *value;                 /* bytes, once computed */
-    wg_node *prev, *next;            /* list of nodes without bytes, in the order of recording */
+    wg_node *prev, *next;            /* in graph->unrun or graph->history */
     uint64_t id;                     /* order of recording */
     uint32_t refs;
     uint8_t nin, dtype, flags;
@@ -72,6 +72,7 @@ typedef struct wg_scope {
     wg_tensor *tensors; /* handles the scope owns */
     wg_tensor *kept;    /* handles made here that the caller owns: they lose their graph when the scope ends */
     size_t pending;     /* where this scope's entries in graph->pending begin */
+    uint64_t first_id;  /* nodes from here on were recorded in it */
     bool no_grad;
 } wg_scope;
 
@@ -97,6 +98,7 @@ struct wg_graph {
     size_t npending, pending_cap;
     wg_node unrun;       /* list head: nodes without bytes, oldest first; views included */
     size_t nunrun;
+    wg_node history;     /* list head: nodes with bytes that keep their operands for a backward that may come */
     uint64_t next_id;
     uint32_t epoch;      /* for wg_node.mark */
     uint64_t seed;
@@ -151,10 +153,18 @@ static inline wg_node *wg_node_ref(wg_node *n) {
     return n;
 }
 void wg_node_unref(wg_node *n);
-/* Gives an unrun node its bytes and takes it off the list of unrun nodes. */
+/* Gives an unrun node its bytes. Operands stay only if a backward may still ask for them. */
 void wg_node_set_value(wg_node *n, wg_value *value);
 /* Lets go of the operands: nothing will read them through this node again. */
 void wg_node_drop_inputs(wg_node *n);
+/* Whether a backward may still go through n. */
+static inline bool wg_node_has_history(const wg_node *n) {
+    return (n->flags & (WG_NODE_GRAD | WG_NODE_RELEASED)) == WG_NODE_GRAD && !n->leaf;
+}
+/* Ends the graph of every node recorded in the innermost scope: no backward goes through them any more. */
+void wg_scope_end_history(wg_graph *g);
+/* Lets go of the operands of the scope's views whose base has its bytes. */
+void wg_scope_settle_views(wg_graph *g);
 
 /* A handle of the innermost scope on n (takes a reference of its own). */
 wg_tensor *wg_handle(wg_graph *g, wg_node *n);

@@ -45,21 +45,19 @@ void wg_slabs_free(wg_graph *g) {
     g->slabs = NULL;
 }
 
-static void unrun_link(wg_node *n) {
-    wg_graph *g = n->graph;
-    n->prev = g->unrun.prev;
-    n->next = &g->unrun;
+static void link_last(wg_node *head, wg_node *n) {
+    n->prev = head->prev;
+    n->next = head;
     n->prev->next = n;
-    g->unrun.prev = n;
-    g->nunrun++;
+    head->prev = n;
 }
 
-static void unrun_unlink(wg_node *n) {
+static void unlink_node(wg_node *n) {
     if (n->next) {
         n->prev->next = n->next;
         n->next->prev = n->prev;
         n->prev = n->next = NULL;
-        n->graph->nunrun--;
+        n->graph->nunrun -= !n->value;
     }
 }
 
@@ -73,7 +71,8 @@ wg_node *wg_node_new(wg_graph *g, const wg_op *op, wg_dtype dtype, const wg_shap
         n->shape = shape;
         n->id = g->next_id++;
         n->refs = 1;
-        unrun_link(n);
+        link_last(&g->unrun, n);
+        g->nunrun++;
     }
     return n;
 }
@@ -86,11 +85,6 @@ wg_node *wg_node_source(wg_graph *g, wg_dtype dtype, const wg_shape *shape, wg_v
         wg_node_set_value(n, value);
     }
     return n;
-}
-
-void wg_node_set_value(wg_node *n, wg_value *value) {
-    n->value = value;
-    unrun_unlink(n);
 }
 
 /* Takes one reference off n. A node whose last one went is pushed on the stack of dead nodes, linked by `adjoint`: freeing is a
@@ -120,7 +114,7 @@ static void reap(wg_node *dead) {
             unref_onto(&dead, n->leaf->grad);
             wg_mem_free(n->leaf);
         }
-        unrun_unlink(n);
+        unlink_node(n);
         if (n->value) {
             n->graph->hooks.value_free(n->graph, n->value);
         }
@@ -136,9 +130,67 @@ void wg_node_unref(wg_node *n) {
 
 void wg_node_drop_inputs(wg_node *n) {
     wg_node *dead = NULL;
+    if (n->value || n->base) {
+        unlink_node(n); /* nothing left to run, nothing left to keep */
+    }
     drop_onto(&dead, n);
     reap(dead);
 }
+
+void wg_node_set_value(wg_node *n, wg_value *value) {
+    unlink_node(n);
+    n->value = value;
+    if (wg_node_has_history(n)) {
+        link_last(&n->graph->history, n);
+    } else {
+        wg_node_drop_inputs(n);
+    }
+}
+
+/* The nodes of a list are held one ahead of the walk: dropping operands may free its neighbours. */
+static void for_scope(wg_graph *g, wg_node *head, bool sorted, void (*visit)(wg_node *n)) {
+    uint64_t first = g->scopes[g->nscopes - 1].first_id;
+    wg_node *n = head->prev;
+    if (n != head) {
+        wg_node_ref(n);
+    }
+    while (n != head && (!sorted || n->id >= first)) {
+        wg_node *before = n->prev;
+        if (before != head) {
+            wg_node_ref(before);
+        }
+        if (n->id >= first) {
+            visit(n);
+        }
+        wg_node_unref(n);
+        n = before;
+    }
+    if (n != head) {
+        wg_node_unref(n);
+    }
+}
+
+static void end_history(wg_node *n) {
+    if (!n->leaf) {
+        n->flags = (uint8_t)((n->flags | WG_NODE_RELEASED) & ~WG_NODE_GRAD);
+    }
+    if (n->value) {
+        wg_node_drop_inputs(n);
+    }
+}
+
+static void settle_view(wg_node *n) {
+    if (n->base && n->base->value && !wg_node_has_history(n)) {
+        wg_node_drop_inputs(n);
+    }
+}
+
+void wg_scope_end_history(wg_graph *g) {
+    for_scope(g, &g->unrun, true, end_history);
+    for_scope(g, &g->history, false, end_history);
+}
+
+void wg_scope_settle_views(wg_graph *g) { for_scope(g, &g->unrun, true, settle_view); }
 
 void wg_leaf_unref(wg_leaf *l) {
     if (l && --l->refs == 0) {

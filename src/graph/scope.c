@@ -8,6 +8,7 @@
 
 bool wg_graph_init(wg_graph *g) {
     g->unrun.prev = g->unrun.next = &g->unrun;
+    g->history.prev = g->history.next = &g->history;
     g->intern = wg_intern_new();
     return g->intern && wg_scope_push(g);
 }
@@ -108,7 +109,7 @@ bool wg_scope_push(wg_graph *g) {
         return false;
     }
     bool no_grad = g->nscopes > 0 && g->scopes[g->nscopes - 1].no_grad;
-    g->scopes[g->nscopes++] = (wg_scope){.no_grad = no_grad, .pending = g->npending};
+    g->scopes[g->nscopes++] = (wg_scope){.no_grad = no_grad, .pending = g->npending, .first_id = g->next_id};
     return true;
 }
 

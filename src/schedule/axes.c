@@ -1,0 +1,233 @@
+/* The loops of a kernel: axes, addresses, units of work. */
+#include "schedule/axes.h"
+
+#include "base/alloc.h"
+#include "tensor/shape.h"
+
+#include <string.h>
+
+static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+static wg_loop_mode mode_of(const wg_group *g) {
+    if (!g->reduced) {
+        return WG_LOOP_MAP;
+    }
+    for (int d = g->space.rank - 1; d >= 0; d--) {
+        if (g->space.dim[d] != 1) {
+            return (g->reduced >> d & 1) ? WG_LOOP_ROWS : WG_LOOP_COLUMNS;
+        }
+    }
+    return WG_LOOP_ROWS;
+}
+
+/* An epilogue has exactly the axes batch, row, column, sizes of 1 included; the batch dims were flattened. */
+static void begin_epilogue(wg_lowering *l) {
+    const wg_shape *s = &l->group->space;
+    l->fixed = true;
+    for (int d = 0; d < s->rank; d++) {
+        l->kept_dim[l->nkept] = d;
+        l->kept[l->nkept++] = s->dim[d];
+    }
+}
+
+void wg_axes_begin(wg_lowering *l, bool epilogue) {
+    const wg_group *g = l->group;
+    l->out->loop.mode = mode_of(g);
+    l->out->loop.chunk = l->out->loop.chunk_axis = -1;
+    if (epilogue) {
+        begin_epilogue(l);
+        return;
+    }
+    if (g->chunk > 0) {
+        int first, last;
+        l->kept_dim[l->nkept] = -1;
+        l->kept[l->nkept++] = ceil_div(wg_first_run(&g->space, g->reduced, &first, &last), g->chunk);
+    }
+    bool in_run = false;
+    for (int d = 0; d < g->space.rank; d++) {
+        if (g->space.dim[d] == 1) {
+            continue;
+        }
+        if (!(g->reduced >> d & 1)) {
+            l->kept_dim[l->nkept] = d;
+            l->kept[l->nkept++] = g->space.dim[d];
+            in_run = false;
+        } else if (in_run) {
+            l->reduced[l->nreduced - 1] *= g->space.dim[d];
+            l->reduced_dim[l->nreduced - 1] = d;
+        } else {
+            l->reduced_dim[l->nreduced] = d;
+            l->reduced[l->nreduced++] = g->space.dim[d];
+            in_run = true;
+        }
+    }
+    if (g->reduced && l->nreduced == 0) {
+        l->reduced_dim[0] = -1;
+        l->reduced[l->nreduced++] = 1;
+        l->out->loop.mode = l->nkept > 0 ? WG_LOOP_COLUMNS : WG_LOOP_ROWS;
+    }
+    if (l->nkept == 0 && l->out->loop.mode != WG_LOOP_ROWS) {
+        l->kept_dim[0] = -1;
+        l->kept[l->nkept++] = 1;
+    }
+}
+
+int wg_axes_access(wg_lowering *l, int buffer, const wg_view *over, int64_t chunk_step) {
+    wg_raw_access a;
+    memset(&a, 0, sizeof a);
+    a.buffer = buffer;
+    a.offset = over->offset;
+    for (int i = 0; i < l->nkept; i++) {
+        if (l->kept_dim[i] >= 0) {
+            a.kept[i] = over->stride[l->kept_dim[i]];
+        } else if (l->group->chunk > 0) {
+            int d = l->reduced_dim[0];
+            a.kept[i] = chunk_step ? chunk_step : over->stride[d] * l->group->chunk;
+        }
+        a.level = a.kept[i] && a.level < WG_LEVEL_KEPT ? WG_LEVEL_KEPT : a.level;
+    }
+    for (int i = 0; i < l->nreduced; i++) {
+        a.reduced[i] = l->reduced_dim[i] >= 0 && !chunk_step ? over->stride[l->reduced_dim[i]] : 0;
+        a.level = a.reduced[i] ? WG_LEVEL_ELEM : a.level;
+    }
+    bool on_rows = l->out->loop.mode == WG_LOOP_ROWS;
+    a.uniform = (on_rows ? a.reduced[l->nreduced - 1] : a.kept[l->nkept - 1]) == 0;
+    for (int i = 0; i < l->naccesses; i++) {
+        if (memcmp(&l->access[i], &a, sizeof a) == 0) {
+            return i;
+        }
+    }
+    if (!WG_RESERVE(l->access, (size_t)l->naccesses, l->access_cap)) {
+        l->out->failed = true;
+        return 0;
+    }
+    l->access[l->naccesses] = a;
+    return l->naccesses++;
+}
+
+wg_view wg_axes_partial_view(const wg_lowering *l, int64_t *chunk_step) {
+    const wg_group *g = l->group;
+    wg_view v = {.shape = g->space};
+    bool rows = l->out->loop.mode == WG_LOOP_ROWS;
+    int64_t nchunks = l->kept[0], stride = rows ? nchunks : 1, kept = 1;
+    for (int d = g->space.rank - 1; d >= 0; d--) {
+        if (!(g->reduced >> d & 1)) {
+            v.stride[d] = stride;
+            stride *= g->space.dim[d];
+            kept *= g->space.dim[d];
+        }
+    }
+    *chunk_step = rows ? 1 : kept;
+    return v;
+}
+
+/* Whether every address steps from kept axis i to i + 1 evenly, so that both are one loop. */
+static bool mergeable(const wg_lowering *l, int i) {
+    if (l->kept_dim[i] < 0 || l->fixed) {
+        return false;
+    }
+    for (int k = 0; k < l->naccesses; k++) {
+        if (l->access[k].kept[i] != l->access[k].kept[i + 1] * l->kept[i + 1]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void merge_kept(wg_lowering *l) {
+    for (int i = l->nkept - 2; i >= 0; i--) {
+        if (!mergeable(l, i)) {
+            continue;
+        }
+        l->kept[i] *= l->kept[i + 1];
+        l->nkept--;
+        for (int k = 0; k < l->naccesses; k++) {
+            l->access[k].kept[i] = l->access[k].kept[i + 1];
+        }
+        for (int j = i + 1; j < l->nkept; j++) {
+            l->kept[j] = l->kept[j + 1];
+            l->kept_dim[j] = l->kept_dim[j + 1];
+            for (int k = 0; k < l->naccesses; k++) {
+                l->access[k].kept[j] = l->access[k].kept[j + 1];
+            }
+        }
+    }
+}
+
+static int value_param(wg_lowered *out, int64_t value) { return wg_lower_param(out, WG_PARAM_VALUE, WG_I64, 0, value); }
+
+static wg_access finish_access(const wg_lowering *l, const wg_raw_access *raw) {
+    wg_lowered *out = l->out;
+    wg_access a = {.buffer = raw->buffer, .by_row = raw->level != WG_LEVEL_ELEM};
+    a.offset = raw->buffer < 0 ? value_param(out, raw->offset)
+                               : wg_lower_param(out, WG_PARAM_OFFSET, WG_I64, raw->buffer, raw->offset);
+    bool on_rows = out->loop.mode == WG_LOOP_ROWS;
+    int64_t lane = on_rows ? raw->reduced[l->nreduced - 1] : raw->kept[l->nkept - 1];
+    a.lane = lane == 0 ? WG_LANE_SAME : lane == 1 ? WG_LANE_NEXT : WG_LANE_STRIDE;
+    for (int i = 0; i < l->nkept; i++) {
+        bool implied = !on_rows && i == l->nkept - 1 && a.lane == WG_LANE_NEXT;
+        a.kept[i] = raw->kept[i] == 0 || implied ? -1 : value_param(out, raw->kept[i]);
+    }
+    for (int i = 0; i < l->nreduced; i++) {
+        bool implied = on_rows && i == l->nreduced - 1 && a.lane == WG_LANE_NEXT;
+        a.reduced[i] = raw->reduced[i] == 0 || implied ? -1 : value_param(out, raw->reduced[i]);
+    }
+    return a;
+}
+
+/* How a kernel's work is cut into units, and how large its results are. */
+static void cut(wg_lowering *l, size_t cache_bytes) {
+    wg_lowered *out = l->out;
+    wg_loop *loop = &out->loop;
+    const int64_t least = 1024, units = 64;
+    int64_t rows = 1, reduced = 1, inner = l->nkept ? l->kept[l->nkept - 1] : 1, block = 0;
+    int lane_axis = loop->mode == WG_LOOP_ROWS ? -1 : l->nkept - 1;
+    for (int i = 0; i < l->nkept; i++) {
+        rows *= i == lane_axis ? 1 : l->kept[i];
+    }
+    for (int i = 0; i < l->nreduced; i++) {
+        reduced *= l->reduced[i];
+    }
+    out->elems = rows * reduced * (lane_axis < 0 ? 1 : inner);
+    if (loop->mode == WG_LOOP_ROWS) {
+        out->units = rows;
+        return;
+    }
+    if (loop->mode == WG_LOOP_COLUMNS) {
+        block = WG_LANES;
+    } else {
+        int64_t want = rows >= units ? inner : inner / (units / (rows ? rows : 1));
+        block = ceil_div(want > least ? want : least, WG_LANES) * WG_LANES;
+        loop->stream = rows == 1 && (size_t)inner * 4 >= cache_bytes;
+    }
+    out->units = rows * ceil_div(inner, block);
+    loop->block = value_param(out, block);
+}
+
+void wg_axes_finish(wg_lowering *l, size_t cache_bytes) {
+    wg_lowered *out = l->out;
+    wg_loop *loop = &out->loop;
+    merge_kept(l);
+    loop->nkept = l->nkept;
+    loop->nreduced = l->nreduced;
+    for (int i = 0; i < l->nkept; i++) {
+        loop->kept_size[i] = value_param(out, l->kept[i]);
+    }
+    for (int i = 0; i < l->nreduced; i++) {
+        loop->reduced_size[i] = value_param(out, l->reduced[i]);
+    }
+    if (l->group->chunk > 0) {
+        loop->chunk = value_param(out, l->group->chunk);
+        loop->chunk_axis = 0;
+    }
+    cut(l, cache_bytes);
+    loop->access = wg_mem_alloc(((size_t)l->naccesses + 1) * sizeof *loop->access);
+    if (!loop->access) {
+        out->failed = true;
+        return;
+    }
+    loop->naccesses = l->naccesses;
+    for (int i = 0; i < l->naccesses; i++) {
+        loop->access[i] = finish_access(l, &l->access[i]);
+    }
+}

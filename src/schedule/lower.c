@@ -1,0 +1,400 @@
+/* Lowering: running the ops' expressions over a group's loops. The axes are made in axes.c. */
+#include "schedule/lower.h"
+
+#include "base/alloc.h"
+#include "schedule/axes.h"
+#include "tensor/dtype.h"
+
+#include <string.h>
+
+/* The builder that ops write to: one task at one level of one group. In a probe there is no group. */
+struct wg_expr {
+    wg_lowering *l;
+    int task;
+    const wg_node *node;
+    wg_level level;
+    bool probe, coords;
+    wg_inst *inst; /* of the loop, or of the probe */
+    int *count;
+    int cap;
+};
+
+/* ---- instructions ----------------------------------------------------------------------------------------------------- */
+
+static int add_inst(wg_expr *x, wg_inst in) {
+    if (*x->count >= x->cap) {
+        if (x->l) {
+            x->l->out->failed = true;
+        }
+        return x->cap - 1;
+    }
+    x->inst[*x->count] = in;
+    return (*x->count)++;
+}
+
+static const wg_inst *at(const wg_expr *x, wg_x i) { return &x->inst[i]; }
+
+wg_dtype wg_x_dtype(const wg_expr *x, wg_x a) { return (wg_dtype)at(x, a)->dtype; }
+
+/* An instruction whose level, stage and lanes follow from its operands. */
+static wg_x derive(wg_expr *x, wg_prim prim, wg_dtype dtype, wg_x a, wg_x b, wg_x c) {
+    wg_inst in = {.prim = (uint8_t)prim, .dtype = (uint8_t)dtype, .a = a, .b = b, .c = c, .access = -1, .uniform = true};
+    const wg_x operand[] = {a, b, c};
+    for (int i = 0; i < 3; i++) {
+        if (operand[i] >= 0) {
+            const wg_inst *o = at(x, operand[i]);
+            in.level = o->level > in.level ? o->level : in.level;
+            in.stage = o->stage > in.stage ? o->stage : in.stage;
+            in.uniform = in.uniform && o->uniform;
+        }
+    }
+    return add_inst(x, in);
+}
+
+wg_x wg_x_unary(wg_expr *x, wg_prim prim, wg_x a) { return derive(x, prim, wg_x_dtype(x, a), a, -1, -1); }
+
+wg_x wg_x_binary(wg_expr *x, wg_prim prim, wg_x a, wg_x b) {
+    bool comparison = prim >= WG_P_EQ && prim <= WG_P_GE;
+    return derive(x, prim, comparison ? WG_BOOL : wg_x_dtype(x, a), a, b, -1);
+}
+
+wg_x wg_x_select(wg_expr *x, wg_x cond, wg_x a, wg_x b) {
+    return derive(x, WG_P_SELECT, wg_x_dtype(x, a), cond, a, b);
+}
+
+wg_x wg_x_cast(wg_expr *x, wg_x a, wg_dtype dtype) {
+    return wg_x_dtype(x, a) == dtype ? a : derive(x, WG_P_CAST, dtype, a, -1, -1);
+}
+
+wg_x wg_x_const(wg_expr *x, wg_dtype dtype, double value) {
+    wg_x i = derive(x, WG_P_CONST, dtype, -1, -1, -1);
+    x->inst[i].value = value;
+    return i;
+}
+
+static wg_x param_inst(wg_expr *x, wg_dtype dtype, wg_param_kind kind, int32_t index, int64_t value) {
+    wg_x i = derive(x, WG_P_SCALAR, dtype, -1, -1, -1);
+    x->inst[i].param = x->probe ? 0 : wg_lower_param(x->l->out, kind, dtype, index, value);
+    return i;
+}
+
+wg_x wg_x_scalar(wg_expr *x, int k, wg_dtype dtype) {
+    return param_inst(x, dtype, WG_PARAM_SCALAR, x->task * WG_MAX_SCALAR + k, 0);
+}
+
+wg_x wg_x_size(wg_expr *x, int64_t value) { return param_inst(x, WG_I64, WG_PARAM_VALUE, 0, value); }
+
+wg_x wg_x_random(wg_expr *x, wg_dtype dtype, wg_x word) {
+    wg_x i = derive(x, WG_P_RANDOM, dtype, word, -1, -1);
+    if (!x->probe) {
+        x->inst[i].param =
+            wg_lower_param(x->l->out, WG_PARAM_SCALAR, WG_I64, x->task * WG_MAX_SCALAR, 0);
+        wg_lower_param(x->l->out, WG_PARAM_BITS, WG_I64, x->task * WG_MAX_SCALAR + 1, 0);
+    }
+    return i;
+}
+
+/* ---- operands and coordinates ----------------------------------------------------------------------------------------- */
+
+/* A load through `over`, a view over the group's space; the same address is loaded once. */
+static wg_x load(wg_expr *x, int slot, wg_dtype dtype, const wg_view *over, wg_x index, wg_x cond) {
+    wg_lowered *out = x->l->out;
+    int buffer = slot < 0 ? -1 : wg_lower_buffer(out, slot, dtype, false);
+    int access = wg_axes_access(x->l, buffer, over, 0);
+    wg_prim prim = slot < 0 ? WG_P_COORD : WG_P_LOAD;
+    for (int i = 0; index < 0 && cond < 0 && i < *x->count; i++) {
+        if (x->inst[i].prim == prim && x->inst[i].access == access && x->inst[i].a < 0 && x->inst[i].b < 0) {
+            return i;
+        }
+    }
+    wg_x i = derive(x, prim, dtype, index, cond, -1);
+    const wg_raw_access *raw = &x->l->access[access];
+    wg_inst *in = &x->inst[i];
+    in->access = access;
+    in->level = raw->level > in->level ? (uint8_t)raw->level : in->level;
+    in->uniform = in->uniform && raw->uniform;
+    return i;
+}
+
+static wg_x probe_load(wg_expr *x, wg_dtype dtype) { return derive(x, WG_P_LOAD, dtype, -1, -1, -1); }
+
+static const wg_node *operand_node(const wg_expr *x, int i, int *slot) {
+    const wg_problem *p = x->l->part->problem;
+    int ref = p->tasks[x->task].in[i].ref;
+    *slot = ref < 0 ? wg_slot_leaf(~ref) : wg_slot_task(p, ref);
+    return ref < 0 ? p->leaves[~ref].node : p->tasks[ref].node;
+}
+
+wg_x wg_x_in(wg_expr *x, int i) {
+    if (x->probe) {
+        return probe_load(x, (wg_dtype)x->node->in[i]->dtype);
+    }
+    const wg_problem *p = x->l->part->problem;
+    int ref = p->tasks[x->task].in[i].ref, slot;
+    if (ref >= 0 && wg_lowering_inst(x->l, ref) >= 0) {
+        return wg_lowering_inst(x->l, ref);
+    }
+    const wg_node *n = operand_node(x, i, &slot);
+    wg_view w, over;
+    if (!wg_operand_view(p, &p->tasks[x->task], i, &w) || !wg_group_view(x->l->group, x->level, &w, &over)) {
+        x->l->out->failed = true;
+        return probe_load(x, (wg_dtype)n->dtype);
+    }
+    return load(x, slot, (wg_dtype)n->dtype, &over, -1, -1);
+}
+
+/* The operand's elements along the task's own dims, sizes of 1 repeated, whatever their size along `dim`. */
+static wg_view elsewhere_view(const wg_expr *x, int i, int dim, int64_t *stride) {
+    wg_view w;
+    wg_operand_view(x->l->part->problem, &x->l->part->problem->tasks[x->task], i, &w);
+    for (int d = 0; d < w.shape.rank; d++) {
+        w.stride[d] = d != dim && w.shape.dim[d] == 1 ? 0 : w.stride[d];
+    }
+    *stride = w.stride[dim];
+    w.shape = *x->node->shape;
+    return w;
+}
+
+wg_x wg_x_in_shifted(wg_expr *x, int i, int dim, int64_t shift, wg_x cond) {
+    if (x->probe) {
+        return probe_load(x, (wg_dtype)x->node->in[i]->dtype);
+    }
+    int slot;
+    int64_t stride;
+    const wg_node *n = operand_node(x, i, &slot);
+    wg_view w = elsewhere_view(x, i, dim, &stride);
+    w.offset -= shift * stride;
+    return load(x, slot, (wg_dtype)n->dtype, &w, -1, cond);
+}
+
+wg_x wg_x_in_at(wg_expr *x, int i, int dim, wg_x index, wg_x cond) {
+    if (x->probe) {
+        return derive(x, WG_P_LOAD, (wg_dtype)x->node->in[i]->dtype, index, cond, -1);
+    }
+    int slot;
+    int64_t stride;
+    const wg_node *n = operand_node(x, i, &slot);
+    wg_view w = elsewhere_view(x, i, dim, &stride);
+    w.stride[dim] = 0;
+    wg_x r = load(x, slot, (wg_dtype)n->dtype, &w, index, cond);
+    x->inst[r].param = wg_lower_param(x->l->out, WG_PARAM_VALUE, WG_I64, 0, stride);
+    return r;
+}
+
+wg_x wg_x_number(wg_expr *x) {
+    x->coords = true;
+    if (x->probe) {
+        return probe_load(x, WG_I64);
+    }
+    wg_view w = wg_view_contiguous(x->node->shape), over;
+    if (!wg_group_view(x->l->group, x->level, &w, &over)) {
+        x->l->out->failed = true;
+    }
+    return load(x, -1, WG_I64, &over, -1, -1);
+}
+
+wg_x wg_x_coord(wg_expr *x, int dim) {
+    x->coords = true;
+    if (x->probe) {
+        return probe_load(x, WG_I64);
+    }
+    wg_view w = {.shape = *x->node->shape}, over;
+    w.stride[dim] = 1;
+    if (wg_group_view(x->l->group, x->level, &w, &over)) {
+        return load(x, -1, WG_I64, &over, -1, -1);
+    }
+    /* The loops know the element only by its number: take the coordinate out of that. */
+    wg_view c = wg_view_contiguous(x->node->shape);
+    wg_x q = wg_x_binary(x, WG_P_DIV, wg_x_number(x), wg_x_size(x, c.stride[dim]));
+    return wg_x_binary(x, WG_P_REM, q, wg_x_size(x, c.shape.dim[dim]));
+}
+
+/* ---- tasks ------------------------------------------------------------------------------------------------------------ */
+
+void wg_probe(const wg_node *n, int *cost, bool *coords) {
+    wg_inst inst[192];
+    int count = 0;
+    wg_expr x = {.node = n, .probe = true, .inst = inst, .count = &count, .cap = 192};
+    n->op->emit(&x, n);
+    *cost = 0;
+    for (int i = 0; i < count; i++) {
+        *cost += inst[i].prim == WG_P_RANDOM ? 16 : inst[i].prim >= WG_P_POW && inst[i].prim <= WG_P_ERF ? 4
+                 : inst[i].prim != WG_P_LOAD && inst[i].prim != WG_P_CONST                              ? 1
+                                                                                                        : 0;
+    }
+    *cost = *cost ? *cost : 1;
+    *coords = x.coords;
+}
+
+static wg_expr expr_for(wg_lowering *l, int task, wg_level level) {
+    return (wg_expr){.l = l,
+                     .task = task,
+                     .node = l->part->problem->tasks[task].node,
+                     .level = level,
+                     .inst = l->out->loop.inst,
+                     .count = &l->out->loop.ninsts,
+                     .cap = WG_MAX_INSTS};
+}
+
+static wg_x reduce(wg_lowering *l, const wg_entry *e) {
+    const wg_problem *p = l->part->problem;
+    wg_expr x = expr_for(l, e->task, WG_LEVEL_ELEM);
+    wg_prim prim = x.node->op->reduce;
+    wg_x a;
+    if (e->role == WG_ROLE_FINAL || l->part->places[e->task].copy_group >= 0) {
+        /* Partial results, or a copy of the operand, lie as the loops go. */
+        wg_view over = wg_view_contiguous(&l->group->space);
+        wg_dtype dtype = e->role == WG_ROLE_FINAL ? (wg_dtype)x.node->dtype : (wg_dtype)x.node->in[0]->dtype;
+        a = load(&x, wg_slot_extra(p, e->task), dtype, &over, -1, -1);
+    } else {
+        a = wg_x_in(&x, 0);
+    }
+    wg_x r = derive(&x, prim, (wg_dtype)x.node->dtype, a, -1, -1);
+    wg_inst *in = &x.inst[r];
+    in->level = WG_LEVEL_KEPT;
+    in->uniform = l->out->loop.mode == WG_LOOP_ROWS;
+    in->stage++;
+    return r;
+}
+
+static void add_store(wg_lowering *l, wg_x inst, int access) {
+    wg_loop *loop = &l->out->loop;
+    loop->store[loop->nstores++] = (wg_store){inst, access};
+}
+
+static void store(wg_lowering *l, const wg_entry *e, wg_x inst) {
+    const wg_problem *p = l->part->problem;
+    const wg_place *place = &l->part->places[e->task];
+    const wg_node *n = p->tasks[e->task].node;
+    wg_dtype dtype = (wg_dtype)n->dtype;
+    if (e->role == WG_ROLE_COPY) {
+        wg_view over = wg_view_contiguous(&l->group->space);
+        int buffer = wg_lower_buffer(l->out, wg_slot_extra(p, e->task), (wg_dtype)n->in[0]->dtype, true);
+        add_store(l, inst, wg_axes_access(l, buffer, &over, 0));
+    } else if (e->role == WG_ROLE_PARTIAL) {
+        int64_t step;
+        wg_view over = wg_axes_partial_view(l, &step);
+        int buffer = wg_lower_buffer(l->out, wg_slot_extra(p, e->task), dtype, true);
+        add_store(l, inst, wg_axes_access(l, buffer, &over, step));
+    } else if (place->stored && place->group == (int)(l->group - l->part->groups)) {
+        wg_view w = wg_view_contiguous(n->shape), over;
+        if (!wg_group_view(l->group, e->level, &w, &over)) {
+            l->out->failed = true;
+            return;
+        }
+        int buffer = wg_lower_buffer(l->out, wg_slot_task(p, e->task), dtype, true);
+        add_store(l, inst, wg_axes_access(l, buffer, &over, 0));
+    }
+}
+
+static void lower_entry(wg_lowering *l, size_t i) {
+    const wg_entry *e = &l->group->entries[i];
+    wg_expr x = expr_for(l, e->task, e->level);
+    wg_x r;
+    if (e->role == WG_ROLE_COPY) {
+        r = wg_x_in(&x, 0);
+    } else if (x.node->op->kind == WG_OP_REDUCE) {
+        r = reduce(l, e);
+    } else if (x.node->op->kind == WG_OP_MATMUL) {
+        r = wg_x_const(&x, (wg_dtype)x.node->dtype, 0); /* stands for the product */
+        x.inst[r].level = WG_LEVEL_KEPT;
+        x.inst[r].uniform = false;
+    } else {
+        r = x.node->op->emit(&x, x.node);
+    }
+    l->value[i] = r;
+    store(l, e, r);
+}
+
+int wg_lowering_inst(const wg_lowering *l, int task) {
+    for (size_t i = 0; i < l->done; i++) {
+        if (l->group->entries[i].task == task && l->group->entries[i].role != WG_ROLE_PARTIAL &&
+            l->group->entries[i].role != WG_ROLE_COPY) {
+            return l->value[i];
+        }
+    }
+    return -1;
+}
+
+/* ---- the kernel ------------------------------------------------------------------------------------------------------- */
+
+int wg_lower_param(wg_lowered *l, wg_param_kind kind, wg_dtype dtype, int32_t index, int64_t value) {
+    if (l->nparams >= WG_MAX_PARAMS) {
+        l->failed = true;
+        return 0;
+    }
+    l->params[l->nparams] = (wg_param){(uint8_t)kind, (uint8_t)dtype, index, value};
+    return l->nparams++;
+}
+
+int wg_lower_buffer(wg_lowered *l, int slot, wg_dtype dtype, bool written) {
+    for (int i = 0; i < l->nbuffers; i++) {
+        if (l->buffers[i].slot == slot) {
+            l->buffers[i].written = l->buffers[i].written || written;
+            return i;
+        }
+    }
+    if (l->nbuffers >= WG_MAX_BUFFERS) {
+        l->failed = true;
+        return 0;
+    }
+    l->buffers[l->nbuffers] = (wg_buffer_use){slot, (uint8_t)dtype, written};
+    return l->nbuffers++;
+}
+
+static void count_stages(wg_loop *loop) {
+    for (int i = 0; i < loop->nstores; i++) {
+        const wg_inst *in = &loop->inst[loop->store[i].inst];
+        bool in_loop = in->level == WG_LEVEL_ELEM || !loop->access[loop->store[i].access].by_row;
+        int need = in->stage + (loop->nreduced > 0 && in_loop ? 1 : 0);
+        loop->nstages = need > loop->nstages ? need : loop->nstages;
+    }
+    for (int i = 0; i < loop->ninsts; i++) {
+        loop->nstages = loop->inst[i].stage > loop->nstages ? loop->inst[i].stage : loop->nstages;
+    }
+}
+
+static bool lower(const wg_partition *p, int group, size_t cache_bytes, bool epilogue, wg_lowered *out) {
+    const wg_group *g = &p->groups[group];
+    *out = (wg_lowered){0};
+    wg_lowering l = {.part = p, .group = g, .out = out};
+    wg_loop *loop = &out->loop;
+    l.value = wg_mem_alloc((g->nentries + 1) * sizeof *l.value);
+    out->params = wg_mem_alloc(WG_MAX_PARAMS * sizeof *out->params);
+    loop->inst = wg_mem_alloc(WG_MAX_INSTS * sizeof *loop->inst);
+    loop->store = wg_mem_alloc((g->nentries + 1) * sizeof *loop->store);
+    if (!l.value || !out->params || !loop->inst || !loop->store) {
+        out->failed = true;
+    }
+    if (!out->failed) {
+        wg_axes_begin(&l, epilogue);
+    }
+    for (size_t i = 0; i < g->nentries && !out->failed; i++) {
+        lower_entry(&l, i);
+        l.done = i + 1;
+    }
+    if (!out->failed) {
+        wg_axes_finish(&l, cache_bytes);
+    }
+    if (!out->failed) {
+        count_stages(loop);
+        out->failed = loop->nstages > WG_MAX_STAGES;
+    }
+    wg_mem_free(l.value);
+    wg_mem_free(l.access);
+    return !out->failed;
+}
+
+bool wg_lower_loop(const wg_partition *p, int group, size_t cache_bytes, wg_lowered *out) {
+    return lower(p, group, cache_bytes, false, out);
+}
+
+bool wg_lower_epilogue(const wg_partition *p, int group, wg_lowered *out) { return lower(p, group, SIZE_MAX, true, out); }
+
+void wg_lowered_free(wg_lowered *l) {
+    wg_mem_free(l->params);
+    wg_mem_free(l->loop.inst);
+    wg_mem_free(l->loop.access);
+    wg_mem_free(l->loop.store);
+    *l = (wg_lowered){0};
+}

@@ -1,0 +1,35 @@
+/* Lowering: from a group of tasks to the loops of one kernel, its parameters and its buffers. */
+#ifndef WG_SCHEDULE_LOWER_H
+#define WG_SCHEDULE_LOWER_H
+
+#include "schedule/partition.h"
+
+/* Slots of a plan, by number: leaves, then what tasks store, then partial results and copies of operands by task. */
+static inline int wg_slot_leaf(int leaf) { return leaf; }
+static inline int wg_slot_task(const wg_problem *p, int task) { return (int)p->nleaves + task; }
+static inline int wg_slot_extra(const wg_problem *p, int task) { return (int)(p->nleaves + p->ntasks) + task; }
+
+typedef struct wg_lowered {
+    wg_loop loop;
+    wg_param *params;
+    int nparams, param_cap;
+    wg_buffer_use buffers[WG_MAX_BUFFERS];
+    int nbuffers;
+    int64_t units; /* pieces of work that can run side by side */
+    int64_t elems; /* points of the loop nest, for estimates */
+    bool failed;   /* out of memory, or larger than a kernel can be */
+} wg_lowered;
+
+/* Lowers a loop group. cache_bytes: results larger than this are stored past the cache. */
+bool wg_lower_loop(const wg_partition *p, int group, size_t cache_bytes, wg_lowered *out);
+/* Lowers what joined a matmul: the loop's body computes from the product (its first instruction, WG_P_CONST as a
+ * place holder); kept axes are batch, row, column, not merged. */
+bool wg_lower_epilogue(const wg_partition *p, int group, wg_lowered *out);
+void wg_lowered_free(wg_lowered *l);
+
+/* Numbers a parameter. */
+int wg_lower_param(wg_lowered *l, wg_param_kind kind, wg_dtype dtype, int32_t index, int64_t value);
+/* The number of a buffer among the kernel's arguments. */
+int wg_lower_buffer(wg_lowered *l, int slot, wg_dtype dtype, bool written);
+
+#endif

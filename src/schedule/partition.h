@@ -1,0 +1,84 @@
+/*
+ * Partition: which tasks share a kernel. Tasks are taken in record order; each joins the latest group that makes one of
+ * its operands, if that group's loops allow it, or starts a group of its own. So groups run in the order of their numbers
+ * and no cycle can arise.
+ *
+ * A map whose operands are all leaves floats: it is placed when a consumer is, and computed inside that consumer's group
+ * (again in each, if it is cheap), so that constants, masks and scaled parameters cost no kernel. A float that has to be
+ * read at other places than it is computed gets an early group of its own, before all others.
+ */
+#ifndef WG_SCHEDULE_PARTITION_H
+#define WG_SCHEDULE_PARTITION_H
+
+#include "schedule/kernel.h"
+#include "schedule/problem.h"
+
+typedef enum wg_group_kind { WG_GROUP_LOOP, WG_GROUP_MATMUL, WG_GROUP_SCATTER } wg_group_kind;
+
+/* What a group does with a task. Long reductions are split: one group makes partial results of chunks of the first
+ * reduced axis, a later one combines them. An operand that a reduction's loops cannot step through is copied first. */
+typedef enum wg_role { WG_ROLE_WHOLE, WG_ROLE_PARTIAL, WG_ROLE_FINAL, WG_ROLE_COPY } wg_role;
+
+typedef struct wg_entry {
+    int task;
+    wg_role role;
+    wg_level level;
+} wg_entry;
+
+typedef struct wg_group {
+    wg_group_kind kind;
+    bool early;
+    wg_shape space;   /* the loops: every ELEM task has as many elements, in the same row-major order */
+    uint32_t reduced; /* bit mask of space's dims */
+    int64_t chunk;    /* > 0: partial reductions, chunks of this length along the first reduced run */
+    wg_entry *entries;
+    size_t nentries, entry_cap;
+    wg_view *reads; /* every read of other groups' results or leaves, over space */
+    size_t nreads, read_cap;
+    int cost;
+} wg_group;
+
+typedef struct wg_place {
+    int group;         /* where its value is computed; -1 while it floats (or is computed in several) */
+    int partial_group; /* split reductions */
+    int copy_group;    /* reductions whose operand is copied first */
+    int recent;        /* the group that took it in last */
+    int cost;          /* instructions of its own */
+    int closure;       /* and with those of floating operands */
+    bool anywhere;     /* the same value for every element: no memory, no coordinates */
+    bool coords;       /* its own expression uses coordinates */
+    bool stored;       /* its bytes are written: another group reads it, or it is kept */
+} wg_place;
+
+typedef struct wg_partition {
+    const wg_problem *problem;
+    wg_place *places; /* one for each task */
+    int *leaf_recent; /* one for each leaf: the last loop group that reads it */
+    wg_group *groups;
+    size_t ngroups, group_cap;
+    bool fuse;
+    bool failed; /* out of memory */
+} wg_partition;
+
+/* False when there is no memory. The result is freed either way by wg_partition_free. */
+bool wg_partition_make(const wg_problem *p, bool fuse, wg_partition *out);
+void wg_partition_free(wg_partition *out);
+
+/* Numbers the groups in the order they run: early ones first. order[i] is a group number; ngroups entries. */
+void wg_partition_order(const wg_partition *p, int *order);
+
+/* Length of a chunk of the first reduced run for a reduction of `shape` over `mask`, 0 if it is not split. Depends on
+ * the shape alone: the tree of additions must not depend on the device or on what is fused. */
+int64_t wg_split_length(const wg_shape *shape, uint32_t mask);
+/* The first reduced run: adjacent reduced dims (sizes of 1 aside), as first dim, last dim and number of elements. */
+int64_t wg_first_run(const wg_shape *shape, uint32_t mask, int *first, int *last);
+
+/* w, a view of a task's shape, over the group's space at a level; false if the loops cannot address it. */
+bool wg_group_view(const wg_group *g, wg_level level, const wg_view *w, wg_view *out);
+/* The operand as it lies in its bytes, broadcast to the task's shape. */
+bool wg_operand_view(const wg_problem *p, const wg_task *t, int k, wg_view *out);
+
+/* A dry run of an op's expression: its cost, and whether it uses coordinates. In lower.c. */
+void wg_probe(const wg_node *n, int *cost, bool *coords);
+
+#endif
