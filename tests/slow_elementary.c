@@ -35,7 +35,7 @@ typedef struct {
 } job;
 
 /*
- * Distance from `got` to `want` in units of the last place of f32 at `want`; infinite for a wrong special value or sign.
+ * Distance from `got` to `want` in units of the last place of f32 at `want`; infinite for a wrong special value, sign.
  * Infinity counts as 2^128, the float it stands next to.
  */
 static double ulps(float got, double want) {
