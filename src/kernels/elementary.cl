@@ -409,13 +409,14 @@ DEVICE_FN vf64 log1p_f64(vf64 x) {
 
 //@ half_expm1_f64
 #ifdef WG_HAS_F64
-// As half_expm1_f32, for -60 < x < 710.
+// As half_expm1_f32, for -60 < x < 710, but e^r - 1 comes in two parts, the first of them r0, which is exact.
 DEVICE_FN vf64 half_expm1_f64(vf64 x) {
     vf64 t = fma_f64(x, splat_f64(0x1.71547652b82fep+0), splat_f64(0x1.8p+52 + 1022.0));
     vf64 n = t - splat_f64(0x1.8p+52 + 1022.0);
     vf64 s = as_vf64(as_vu64(t) << 52);
-    vf64 r = fma_f64(n, splat_f64(-0x1.62e42fefa39efp-1), x);
-    r = fma_f64(n, splat_f64(-0x1.abc9e3b39803fp-56), r);
+    vf64 r0 = fma_f64(n, splat_f64(-0x1.62e42fefa39efp-1), x); // exact
+    vf64 low = n * splat_f64(-0x1.abc9e3b39803fp-56);
+    vf64 r = r0 + low;
     vf64 p = splat_f64(0x1.1ee86b18b6561p-29);
     p = fma_f64(p, r, splat_f64(0x1.af5f6662d132ep-26));
     p = fma_f64(p, r, splat_f64(0x1.27e536a870412p-22));
@@ -427,8 +428,7 @@ DEVICE_FN vf64 half_expm1_f64(vf64 x) {
     p = fma_f64(p, r, splat_f64(0x1.555555555553ep-5));
     p = fma_f64(p, r, splat_f64(0x1.5555555555559p-3));
     p = fma_f64(p, r, splat_f64(0.5));
-    p = fma_f64(p * r, r, r);
-    return fma_f64(s, p, s - splat_f64(0.5));
+    return fma_f64(s, fma_f64(p * r, r, low), fma_f64(s, r0, s - splat_f64(0.5)));
 }
 #endif
 
