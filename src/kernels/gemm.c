@@ -11,6 +11,7 @@
 #include "kernels/gemm.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -29,10 +30,13 @@ typedef struct tile {
     int panel;            /* columns of a panel of B: a multiple of nr and of 16 */
     int kc;               /* K block */
     int block_m, block_n; /* largest block of a group when sums are kept between K blocks */
+    int strip;            /* panels of B packed at a time */
 } tile;
 
 enum {
     PANEL_BYTES = 16384, /* K block of a panel of B: half of the smallest common L1 */
+    PAD = 16, /* elements between panels, against their falling into the same cache sets */
+    GROUPS_PER_UNIT = 4, /* of the simd form: enough for balance; each has a piece of scratch */
     SIMT_TILE = 64, SIMT_K = 16, SIMT_THREADS = 256
 };
 
@@ -42,8 +46,15 @@ static tile choose_tile(wg_gemm_type type, int width)
     tile t = {.mr = width >= 16 ? 12 : 6, .nr = 2 * lanes};
     t.panel = t.nr < 16 ? 16 : t.nr;
     t.kc = PANEL_BYTES / (t.panel * TYPES[type].size);
-    t.block_m = 192;
-    t.block_n = TYPES[type].size == 4 ? 256 : 128;
+    t.block_m = 384 * 4 / TYPES[type].size;
+    t.block_n = 512;
+    t.strip = 4;
+#ifdef WG_GEMM_TRIAL
+    if (getenv("KC")) t.kc = atoi(getenv("KC"));
+    if (getenv("BM")) t.block_m = atoi(getenv("BM"));
+    if (getenv("BN")) t.block_n = atoi(getenv("BN"));
+    if (getenv("STRIP")) t.strip = atoi(getenv("STRIP"));
+#endif
     return t;
 }
 
@@ -57,37 +68,65 @@ static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t trial_bm, trial_bn;
 #endif
 
-static void plan_simd(wg_gemm_launch *launch, const wg_gemm_device *device)
+/* Cycles of a block of bm x bn: multiply-adds, packing, and the sums' way to the epilogue. Coarse, relative. */
+static double block_cost(const tile *t, int64_t bm, int64_t bn, int64_t k)
 {
-    tile t = choose_tile(launch->text.type, launch->text.width);
-    int64_t *v = launch->v, m = v[WG_GEMM_P_M], n = v[WG_GEMM_P_N];
+    double per_cycle = 2.0 * t->nr / 2; /* two vectors of multiply-adds */
+    return (double)bm * bn * k / per_cycle + 0.6 * (double)(bm + bn) * k + 0.5 * (double)bm * bn + 2000;
+}
+
+/* Splits C so that all units have work, packing stays cheap and the last blocks to finish are not too large. */
+static void choose_block(const tile *t, int64_t m, int64_t n, int64_t k, int64_t batches, int64_t units, int64_t *block_m,
+                         int64_t *block_n)
+{
+    double best = 0;
+    for (int64_t split_m = ceil_div(m, t->block_m), tries = 0; tries < 8; split_m++, tries++) {
+        int64_t bm = round_up(ceil_div(m, split_m), t->mr);
+        for (int64_t split_n = ceil_div(n, t->block_n), more = 0; more < 8; split_n++, more++) {
+            int64_t bn = round_up(ceil_div(n, split_n), t->panel);
+            int64_t blocks = ceil_div(m, bm) * ceil_div(n, bn) * batches;
+            double cost = block_cost(t, bm, bn, k) * ((double)ceil_div(blocks, units) + 0.3);
+            if (best != 0 && cost >= best) continue;
+            best = cost;
+            *block_m = bm;
+            *block_n = bn;
+        }
+    }
+}
+
+static void plan_simd(wg_gemm_plan *plan, const wg_gemm_device *device)
+{
+    tile t = choose_tile(plan->text.type, plan->text.width);
+    int64_t *v = plan->v, m = v[WG_GEMM_P_M], n = v[WG_GEMM_P_N], k = v[WG_GEMM_P_K], bm = 0, bn = 0;
     int64_t units = device->compute_units > 0 ? device->compute_units : 1;
-    int64_t bm = min64(t.block_m, round_up(m, t.mr)), bn = min64(t.block_n, round_up(n, t.panel));
-    (void)units;
+    choose_block(&t, m, n, k, v[WG_GEMM_P_BATCHES], units, &bm, &bn);
 #ifdef WG_GEMM_TRIAL
     if (trial_bm) bm = min64(trial_bm, round_up(m, t.mr));
     if (trial_bn) bn = min64(trial_bn, round_up(n, t.panel));
 #endif
+    int64_t kc = round_up(ceil_div(k, ceil_div(k ? k : 1, t.kc)), 4), tile_sums = t.mr * t.panel;
     v[WG_GEMM_P_BLOCK_M] = bm;
     v[WG_GEMM_P_BLOCK_N] = bn;
-    v[WG_GEMM_P_KEEP] = v[WG_GEMM_P_K] > t.kc;
-    launch->group[0] = 1;
-    launch->grid[0] = ceil_div(m, bm) * ceil_div(n, bn) * v[WG_GEMM_P_BATCHES];
+    v[WG_GEMM_P_BLOCK_K] = kc > 0 ? kc : 1;
+    v[WG_GEMM_P_KEEP] = k > kc ? tile_sums : 0;
+    v[WG_GEMM_P_SCRATCH_STEP] = (k > kc ? bm * bn : tile_sums) + PAD;
+    plan->group[0] = 1;
+    int64_t blocks = ceil_div(m, bm) * ceil_div(n, bn) * v[WG_GEMM_P_BATCHES];
+    plan->grid[0] = min64(blocks, GROUPS_PER_UNIT * units);
 }
 
-static void plan_simt(wg_gemm_launch *launch)
+static void plan_simt(wg_gemm_plan *plan)
 {
-    int64_t *v = launch->v;
+    int64_t *v = plan->v;
     v[WG_GEMM_P_BLOCK_M] = v[WG_GEMM_P_BLOCK_N] = SIMT_TILE;
-    launch->group[0] = SIMT_THREADS;
-    launch->grid[0] = ceil_div(v[WG_GEMM_P_M], SIMT_TILE) * ceil_div(v[WG_GEMM_P_N], SIMT_TILE) * v[WG_GEMM_P_BATCHES];
+    plan->group[0] = SIMT_THREADS;
+    plan->grid[0] = ceil_div(v[WG_GEMM_P_M], SIMT_TILE) * ceil_div(v[WG_GEMM_P_N], SIMT_TILE) * v[WG_GEMM_P_BATCHES];
 }
 
 void wg_gemm_make_plan(wg_gemm_plan *plan, const wg_gemm_problem *problem, const wg_gemm_device *device)
 {
     memset(plan, 0, sizeof *plan);
-    wg_gemm_launch *launch = &plan->launch[0];
-    int64_t *v = launch->v, batches = 1;
+    int64_t *v = plan->v, batches = 1;
     int skip = WG_GEMM_MAX_BATCH - problem->rank; /* missing outer dimensions have size 1 */
     int64_t size[WG_GEMM_MAX_BATCH] = {1, 1, 1};
     for (int i = 0; i < problem->rank; i++) {
@@ -101,18 +140,16 @@ void wg_gemm_make_plan(wg_gemm_plan *plan, const wg_gemm_problem *problem, const
                             problem->b_offset, problem->b_row, problem->b_col, batches, size[1], size[2]};
     memcpy(v, head, sizeof head);
 
-    launch->text = (wg_gemm_text){.form = device->form, .role = WG_GEMM_MULTIPLY, .type = problem->type,
+    plan->text = (wg_gemm_text){.form = device->form, .type = problem->type,
                                   .width = device->form == WG_GEMM_SIMD ? device->float_width : 0};
-    launch->buffers[0] = WG_GEMM_BUF_A;
-    launch->buffers[1] = WG_GEMM_BUF_B;
-    launch->group[1] = launch->group[2] = 1;
-    launch->grid[1] = launch->grid[2] = 1;
-    if (device->form == WG_GEMM_SIMD) plan_simd(launch, device);
-    else plan_simt(launch);
+    plan->group[1] = plan->group[2] = 1;
+    plan->grid[1] = plan->grid[2] = 1;
+    if (device->form == WG_GEMM_SIMD) plan_simd(plan, device);
+    else plan_simt(plan);
     /* The kernels step over the blocks of C by the number of groups, so that any number will do. */
-    int64_t most = (device->max_items > 0 ? device->max_items : INT32_MAX) / launch->group[0];
-    launch->grid[0] = v[WG_GEMM_P_GROUPS] = min64(launch->grid[0], most > 0 ? most : 1);
-    plan->launches = 1;
+    int64_t most = (device->max_items > 0 ? device->max_items : INT32_MAX) / plan->group[0];
+    plan->grid[0] = v[WG_GEMM_P_GROUPS] = min64(plan->grid[0], most > 0 ? most : 1);
+    plan->scratch = v[WG_GEMM_P_SCRATCH_STEP] * plan->grid[0];
 }
 
 /* ---- Text ---- */
@@ -136,19 +173,33 @@ static void expand(wg_str *out, const char *text, const word *words)
     wg_str_addf(out, "%s", text);
 }
 
-/* Copies a panel of $W rows or columns, `step` apart, into [k][$W]. Lanes beyond `valid` repeat the last one: what is
- * computed from them is never used. Operands contiguous in k are transposed by fours. */
-static const char PACK_HEAD[] =
-    "DEVICE_FN void $N_pack$S(GLOBAL const $T *s, i64 step, i64 k_step, int valid, i64 count, $T *d)\n"
+/* Copies `valid` rows of A or columns of B, `step` apart, into panels [k][$W] that stand $D elements apart. Lanes
+ * beyond `valid` repeat the last one: what is computed from them is never used. Operands contiguous along the panel
+ * are read a whole row of panels at a time (one k is one page where strides are large); operands contiguous in k are
+ * transposed by fours. */
+static const char PACK_ROWS[] =
+    "DEVICE_FN void $N_pack$S(GLOBAL const $T *s, i64 step, i64 k_step, i64 valid, i64 count,\n"
+    "                        $Z$T *d)\n"
     "{\n"
-    "    if (step == 1 && valid == $W) {\n"
-    "        for (i64 k = 0; k < count; k++, s += k_step, d += $W) {\n";
-static const char PACK_COPY[] = "            vstore$V(vload$V(0, s + $O), 0, d + $O);\n";
-static const char PACK_TRANSPOSE[] =
-    "        }\n"
-    "        return;\n"
+    "    if (step == 1) {\n"
+    "        const i64 full = valid / $W;\n"
+    "        for (i64 k = 0; k < count; k++)\n"
+    "            for (i64 g = 0; g < full; g++) {\n"
+    "                GLOBAL const $T *from = s + k * k_step + g * $W;\n"
+    "                $Z$T *to = d + g * $D + k * $W;\n";
+static const char PACK_COPY[] = "                vstore$V(vload$V(0, from + $O), 0, to + $O);\n";
+static const char PACK_PANELS[] =
+    "            }\n"
+    "        s += full * $W;\n"
+    "        d += full * $D;\n"
+    "        valid -= full * $W;\n"
     "    }\n"
-    "    i64 last = valid - 1;\n"
+    "    for (; valid > 0; valid -= $W, s += $W * step, d += $D) $N_pack$S_panel(s, step, k_step, valid - 1, count, d);\n"
+    "}\n\n";
+static const char PACK_TRANSPOSE[] =
+    "DEVICE_FN void $N_pack$S_panel(GLOBAL const $T *s, i64 step, i64 k_step, i64 last, i64 count,\n"
+    "                              $Z$T *d)\n"
+    "{\n"
     "    if (k_step != 1) {\n"
     "        for (i64 k = 0; k < count; k++, s += k_step, d += $W)\n"
     "            for (int i = 0; i < $W; i++) d[i] = s[min((i64)i, last) * step];\n"
@@ -158,7 +209,7 @@ static const char PACK_TRANSPOSE[] =
     "    for (; g + 4 <= $W; g += 4) {\n"
     "        GLOBAL const $T *s0 = s + min((i64)g, last) * step, *s1 = s + min((i64)g + 1, last) * step;\n"
     "        GLOBAL const $T *s2 = s + min((i64)g + 2, last) * step, *s3 = s + min((i64)g + 3, last) * step;\n"
-    "        $T *o = d + g;\n"
+    "        $Z$T *o = d + g;\n"
     "        i64 k = 0;\n"
     "        for (; k + 4 <= count; k += 4, o += 4 * $W) {\n"
     "            $X4 r0 = vload4(0, s0 + k), r1 = vload4(0, s1 + k), r2 = vload4(0, s2 + k), r3 = vload4(0, s3 + k);\n"
@@ -185,20 +236,22 @@ static const char PACK_PAIR[] = /* the last two of 6 */
     "    }\n"
     "    for (; k < count; k++, d += $W) vstore2(($X2)(s[k], s[step + k]), 0, d);\n";
 
-static void print_pack(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, const char *suffix, int width)
+static void print_pack(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, const char *suffix,
+                       const char *space, int width, int distance)
 {
-    word w[] = {{'N', print->name, 0}, {'S', suffix, 0}, {'T', TYPES[type].calc, 0}, {'X', TYPES[type].vector, 0},
-                {'W', NULL, width}, {'V', NULL, 0}, {'O', NULL, 0}};
-    expand(out, PACK_HEAD, w);
-    for (int at = 0; at < width; at += w[5].number) {
-        int rest = width - at;
-        w[5].number = rest >= 16 ? 16 : rest >= 8 ? 8 : rest >= 4 ? 4 : 2;
-        w[6].number = at;
-        expand(out, PACK_COPY, w);
-    }
+    word w[] = {{'V', NULL, 0}, {'O', NULL, 0}, {'N', print->name, 0}, {'S', suffix, 0}, {'Z', space, 0}, {'T', TYPES[type].calc, 0},
+                {'X', TYPES[type].vector, 0}, {'W', NULL, width}, {'D', NULL, distance}};
     expand(out, PACK_TRANSPOSE, w);
     if (width % 4) expand(out, PACK_PAIR, w);
     wg_str_addf(out, "}\n\n");
+    expand(out, PACK_ROWS, w);
+    for (int at = 0; at < width; at += w[0].number) {
+        int rest = width - at;
+        w[0].number = rest >= 16 ? 16 : rest >= 8 ? 8 : rest >= 4 ? 4 : 2;
+        w[1].number = at;
+        expand(out, PACK_COPY, w);
+    }
+    expand(out, PACK_PANELS, w);
 }
 
 /* The micro kernel: a panel of A times $C columns of a panel of B, onto the sums at c. */
@@ -207,7 +260,7 @@ static void print_micro(wg_str *out, const wg_gemm_print *print, wg_gemm_type ty
     const char *calc = TYPES[type].calc, *vector = TYPES[type].vector;
     int lanes = t.nr < 16 ? t.nr : 16, parts = t.nr / lanes;
     bool real = type == WG_GEMM_F32 || type == WG_GEMM_F64;
-    wg_str_addf(out, "DEVICE_FN void %s_micro(const %s *a, const %s *b, i64 count, bool first, %s *c)\n{\n",
+    wg_str_addf(out, "DEVICE_FN void %s_micro(const %s *a, const %s *b, i64 count, bool first, GLOBAL %s *c)\n{\n",
                 print->name, calc, calc, calc);
     for (int r = 0; r < t.mr; r++)
         for (int q = 0; q < parts; q++)
@@ -272,30 +325,31 @@ static void print_block_loop(wg_str *out, const wg_gemm_print *print, wg_gemm_ty
 }
 
 static const char SIMD_HEAD[] =
-    "KERNEL KERNEL_GROUP(1, 1, 1) void $N(GLOBAL const $M *a_, GLOBAL const $M *b_, $P)\n"
+    "KERNEL KERNEL_GROUP(1, 1, 1) void $N(GLOBAL const $M *a_, GLOBAL const $M *b_, GLOBAL $M *s_, $P)\n"
     "{\n"
     "    $T pa[$A] __attribute__((aligned(64)));\n"
-    "    $T pb[$K * $W] __attribute__((aligned(64)));\n"
-    "    $T pc[$C] __attribute__((aligned(64)));\n";
+    "    $T pb[$Q * $D] __attribute__((aligned(64)));\n";
 static const char SIMD_BODY[] =
     "        const i64 rows = min(block_m, m - i0), cols = min(block_n, n - j0);\n"
     "        i64 k0 = 0;\n"
     "        do {\n"
-    "            const i64 kc = min(k - k0, (i64)$K);\n"
-    "            for (i64 i = 0; i < rows; i += $R)\n"
-    "                $N_pack_a(a + i * a_row + k0 * a_col, a_row, a_col, (int)min(rows - i, (i64)$R), kc, pa + i * $K);\n"
-    "            $T *c = pc;\n"
+    "            const i64 kc = min(k - k0, block_k);\n"
+    "            for (i64 i = 0; i < rows; i += $Y * $R)\n"
+    "                $N_pack_a(a + i * a_row + k0 * a_col, a_row, a_col, min(rows - i, (i64)$Y * $R), kc,\n"
+    "                          pa + i / $R * $I);\n"
+    "            GLOBAL $T *c = pc;\n"
     "            for (i64 j = 0; j < cols; j += $W) {\n"
-    "                $N_pack_b(b + j * b_col + k0 * b_row, b_col, b_row, (int)min(cols - j, (i64)$W), kc, pb);\n"
+    "                if (j % ($Q * $W) == 0)\n"
+    "                    $N_pack_b(b + j * b_col + k0 * b_row, b_col, b_row, min(cols - j, (i64)$Q * $W), kc, pb);\n"
     "                for (i64 i = 0; i < rows; i += $R, c += keep) {\n"
-    "                    for (int s = 0; s < $W; s += $U) $N_micro(pa + i * $K, pb + s, kc, k0 == 0, c + s);\n"
-    "                    if (k0 + $K < k) continue;\n"
+    "                    for (int s = 0; s < $W; s += $U) $N_micro(pa + i / $R * $I, pb + j / $W % $Q * $D + s, kc, k0 == 0, c + s);\n"
+    "                    if (k0 + kc < k) continue;\n"
     "                    for (int r = 0; r < (int)min(rows - i, (i64)$R); r++)\n"
     "                        for (int s = 0; s < (int)min(cols - j, (i64)$W); s += 16)\n"
     "                            $E($G$Hz, i0 + i + r, j0 + j + s, (int)min(cols - j - s, (i64)16), $V(vload16(0, c + r * $W + s)));\n"
     "                }\n"
     "            }\n"
-    "            k0 += $K;\n"
+    "            k0 += block_k;\n"
     "        } while (k0 < k);\n"
     "    }\n"
     "}\n";
@@ -309,14 +363,18 @@ static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
         {'N', print->name, 0}, {'M', TYPES[text->type].memory, 0}, {'T', TYPES[text->type].calc, 0},
         {'P', print->params, 0}, {'E', print->epilogue, 0}, {'V', vector, 0}, {'G', print->args, 0},
         {'H', print->args[0] ? ", " : "", 0},
-        {'A', NULL, t.block_m * t.kc}, {'K', NULL, t.kc}, {'W', NULL, t.panel}, {'R', NULL, t.mr}, {'U', NULL, t.nr},
-        {'C', NULL, t.block_m * t.block_n},
+        {'A', NULL, t.block_m / t.mr * (t.mr * t.kc + PAD)}, {'I', NULL, t.mr * t.kc + PAD}, {'D', NULL, t.panel * t.kc + PAD}, {'K', NULL, t.kc}, {'W', NULL, t.panel}, {'R', NULL, t.mr}, {'U', NULL, t.nr},
+        {'Y', NULL, 16}, {'Q', NULL, t.strip},
     };
-    print_pack(out, print, text->type, "_a", t.mr);
-    print_pack(out, print, text->type, "_b", t.panel);
+    print_pack(out, print, text->type, "_a", "", t.mr, t.mr * t.kc + PAD);
+    print_pack(out, print, text->type, "_b", "", t.panel, t.panel * t.kc + PAD);
     print_micro(out, print, text->type, t);
     expand(out, SIMD_HEAD, w);
-    wg_str_addf(out, "    const i64 keep = p.v[%d] * %d;\n", print->base + WG_GEMM_P_KEEP, t.mr * t.panel);
+    wg_str_addf(out,
+                "    const i64 block_k = p.v[%d], keep = p.v[%d];\n"
+                "    GLOBAL %s *pc = (GLOBAL %s *)s_ + p.v[%d] + GRP(0) * p.v[%d];\n",
+                print->base + WG_GEMM_P_BLOCK_K, print->base + WG_GEMM_P_KEEP, TYPES[text->type].calc,
+                TYPES[text->type].calc, print->base + WG_GEMM_P_SCRATCH_OFFSET, print->base + WG_GEMM_P_SCRATCH_STEP);
     print_block_loop(out, print, text->type);
     expand(out, SIMD_BODY, w);
 }

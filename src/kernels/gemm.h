@@ -19,13 +19,7 @@
 typedef enum { WG_GEMM_F32, WG_GEMM_F64, WG_GEMM_I32, WG_GEMM_I64 } wg_gemm_type;
 typedef enum { WG_GEMM_SIMD, WG_GEMM_SIMT } wg_gemm_form;
 
-/* What a kernel of a plan is. */
-typedef enum { WG_GEMM_MULTIPLY, WG_GEMM_PACK_A, WG_GEMM_PACK_B } wg_gemm_role;
-
-/* Which buffer goes to a kernel's pointer parameters: an operand of the caller, or the plan's scratch. */
-typedef enum { WG_GEMM_BUF_A, WG_GEMM_BUF_B, WG_GEMM_BUF_SCRATCH } wg_gemm_buffer;
-
-enum { WG_GEMM_MAX_BATCH = 3, WG_GEMM_MAX_LAUNCHES = 3 };
+enum { WG_GEMM_MAX_BATCH = 3 };
 
 /* Strides and offsets count elements. batch[], a_batch[], b_batch[]: outermost first; rank 0 is one product. */
 typedef struct wg_gemm_problem {
@@ -53,39 +47,36 @@ enum {
     WG_GEMM_P_BATCHES,              /* their product */
     WG_GEMM_P_DIM1, WG_GEMM_P_DIM2, /* the middle and the innermost batch size */
     WG_GEMM_P_A_BATCH, WG_GEMM_P_B_BATCH = WG_GEMM_P_A_BATCH + 3, /* three strides each */
-    WG_GEMM_P_BLOCK_M = WG_GEMM_P_B_BATCH + 3, WG_GEMM_P_BLOCK_N, /* what one group computes (simd) */
-    WG_GEMM_P_KEEP,                 /* simd: 1 when partial sums of the whole block are kept between K blocks */
+    WG_GEMM_P_BLOCK_M = WG_GEMM_P_B_BATCH + 3, WG_GEMM_P_BLOCK_N, /* what one group computes */
     WG_GEMM_P_GROUPS,               /* of the launch: a group takes every so many-th block */
+    WG_GEMM_P_BLOCK_K,              /* from here simd only */
+    WG_GEMM_P_KEEP,                 /* sums of a tile when all are kept between K blocks, else 0 */
+    WG_GEMM_P_SCRATCH_OFFSET,       /* the caller's to set: where the scratch starts in its buffer, in elements */
+    WG_GEMM_P_SCRATCH_STEP,         /* from group to group */
     WG_GEMM_P_COUNT
 };
 
 /* All that a kernel's text depends on. Compare by the fields. */
 typedef struct wg_gemm_text {
     wg_gemm_form form;
-    wg_gemm_role role;
     wg_gemm_type type;
     int width; /* native vector width in floats; 0 in simt */
 } wg_gemm_text;
 
-typedef struct wg_gemm_launch {
-    wg_gemm_text text;
-    wg_gemm_buffer buffers[2]; /* the two pointer parameters */
-    int64_t grid[3];           /* groups */
-    int group[3];              /* work-items of a group */
-    int64_t v[WG_GEMM_P_COUNT];
-} wg_gemm_launch;
-
+/* One launch does it all. */
 typedef struct wg_gemm_plan {
-    int launches; /* 0 when C is empty */
-    wg_gemm_launch launch[WG_GEMM_MAX_LAUNCHES];
-    int64_t scratch; /* elements; 0: none needed */
+    wg_gemm_text text;
+    int64_t grid[3];  /* groups; grid[0] is 0 when C is empty: launch nothing */
+    int group[3];     /* work-items of a group */
+    int64_t scratch;  /* elements of the product's type; 0 in simt */
+    int64_t v[WG_GEMM_P_COUNT];
 } wg_gemm_plan;
 
 /* How a kernel is tied into the caller's program. */
 typedef struct wg_gemm_print {
     const char *name;     /* the kernel's; also the prefix of its helper functions */
-    const char *params;   /* parameters after the two pointers; must include the by-value struct named p */
-    const char *epilogue; /* name of the epilogue function (multiply only) */
+    const char *params;   /* parameters after A, B (simd and simt) and scratch (simd); must include the by-value struct named p */
+    const char *epilogue; /* name of the epilogue function */
     const char *args;     /* what the epilogue gets first, such as "b2, b3, p"; may be "" */
     int base;             /* p.v[base + WG_GEMM_P_...] are this kernel's parameters */
 } wg_gemm_print;
