@@ -16,9 +16,7 @@ static wg_x emit_relu(wg_expr *x, const wg_node *n) {
                              : wg_x_binary(x, WG_P_MAX, wg_x_in(x, 0), wg_x_const(x, (wg_dtype)n->dtype, 0));
 }
 /* Where a is NaN the gradient passes, as in PyTorch. */
-static void vjp_relu(wg_vjp *v) {
-    wg_vjp_set(v, 0, wg_op_zero_where(wg_le_scalar(wg_vjp_out(v), 0), wg_vjp_grad(v)));
-}
+static void vjp_relu(wg_vjp *v) { wg_vjp_set(v, 0, wg_op_zero_where(wg_le_scalar(wg_vjp_out(v), 0), wg_vjp_grad(v))); }
 static const wg_op relu_op = {
     .name = "relu", .kind = WG_OP_MAP, .saves = WG_SAVE_OUT, .emit = emit_relu, .vjp = vjp_relu};
 wg_tensor *wg_relu(wg_tensor *a) {
@@ -51,7 +49,7 @@ wg_tensor *wg_sigmoid(wg_tensor *a) { return floating(&sigmoid_op, a); }
 /* ---- gelu ----------------------------------------------------------------------------------------------------------- */
 
 static const double sqrt_half = 0.70710678118654752440;
-static const double density_0 = 0.39894228040143267794;    /* 1 / sqrt(2 pi): the normal density at 0 */
+static const double density_0 = 0.39894228040143267794; /* 1 / sqrt(2 pi): the normal density at 0 */
 static const double sqrt_2_over_pi = 0.79788456080286535588;
 static const double cubic = 0.044715;
 

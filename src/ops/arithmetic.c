@@ -3,7 +3,6 @@
 
 #include <math.h>
 
-
 /* ---- how they are recorded ------------------------------------------------------------------------------------------ */
 
 /* In the promoted dtype, or floating if division needs it. */
@@ -29,7 +28,8 @@ static wg_tensor *with_scalar(const wg_op *op, wg_tensor *a, double b, bool floa
 
 /* Subtracting bools has no meaning that everybody expects; PyTorch refuses it too. NULL operands are binary's business. */
 static bool refuse_bool(const wg_op *op, wg_tensor *a) {
-    return a && wg_op_dtype(a) == WG_BOOL && !wg_op_refuse(a->graph, op->name, WG_ERR_DTYPE, a, "not for bool; cast it first");
+    return a && wg_op_dtype(a) == WG_BOOL &&
+           !wg_op_refuse(a->graph, op->name, WG_ERR_DTYPE, a, "not for bool; cast it first");
 }
 
 static wg_x in_op_in(wg_expr *x, wg_prim prim) { return wg_x_binary(x, prim, wg_x_in(x, 0), wg_x_in(x, 1)); }
@@ -71,13 +71,11 @@ wg_tensor *wg_sub(wg_tensor *a, wg_tensor *b) {
 static void vjp_pass(wg_vjp *v) { wg_vjp_set(v, 0, wg_vjp_grad(v)); }
 
 static wg_x emit_add_scalar(wg_expr *x, const wg_node *n) { return in_op_scalar(x, WG_P_ADD, n); }
-static const wg_op add_scalar_op = {
-    .name = "add_scalar", .kind = WG_OP_MAP, .emit = emit_add_scalar, .vjp = vjp_pass};
+static const wg_op add_scalar_op = {.name = "add_scalar", .kind = WG_OP_MAP, .emit = emit_add_scalar, .vjp = vjp_pass};
 wg_tensor *wg_add_scalar(wg_tensor *a, double b) { return with_scalar(&add_scalar_op, a, b, false); }
 
 static wg_x emit_sub_scalar(wg_expr *x, const wg_node *n) { return in_op_scalar(x, WG_P_SUB, n); }
-static const wg_op sub_scalar_op = {
-    .name = "sub_scalar", .kind = WG_OP_MAP, .emit = emit_sub_scalar, .vjp = vjp_pass};
+static const wg_op sub_scalar_op = {.name = "sub_scalar", .kind = WG_OP_MAP, .emit = emit_sub_scalar, .vjp = vjp_pass};
 wg_tensor *wg_sub_scalar(wg_tensor *a, double b) {
     return refuse_bool(&sub_scalar_op, a) ? NULL : with_scalar(&sub_scalar_op, a, b, false);
 }
@@ -105,9 +103,7 @@ static const wg_op mul_op = {
 wg_tensor *wg_mul(wg_tensor *a, wg_tensor *b) { return binary(&mul_op, a, b, false); }
 
 static wg_x emit_mul_scalar(wg_expr *x, const wg_node *n) { return in_op_scalar(x, WG_P_MUL, n); }
-static void vjp_mul_scalar(wg_vjp *v) {
-    wg_vjp_set(v, 0, wg_mul_scalar(wg_vjp_grad(v), wg_vjp_node(v)->scalar[0]));
-}
+static void vjp_mul_scalar(wg_vjp *v) { wg_vjp_set(v, 0, wg_mul_scalar(wg_vjp_grad(v), wg_vjp_node(v)->scalar[0])); }
 static const wg_op mul_scalar_op = {
     .name = "mul_scalar", .kind = WG_OP_MAP, .emit = emit_mul_scalar, .vjp = vjp_mul_scalar};
 wg_tensor *wg_mul_scalar(wg_tensor *a, double b) { return with_scalar(&mul_scalar_op, a, b, false); }
@@ -130,9 +126,7 @@ static const wg_op div_op = {
 wg_tensor *wg_div(wg_tensor *a, wg_tensor *b) { return binary(&div_op, a, b, true); }
 
 static wg_x emit_div_scalar(wg_expr *x, const wg_node *n) { return in_op_scalar(x, WG_P_DIV, n); }
-static void vjp_div_scalar(wg_vjp *v) {
-    wg_vjp_set(v, 0, wg_div_scalar(wg_vjp_grad(v), wg_vjp_node(v)->scalar[0]));
-}
+static void vjp_div_scalar(wg_vjp *v) { wg_vjp_set(v, 0, wg_div_scalar(wg_vjp_grad(v), wg_vjp_node(v)->scalar[0])); }
 static const wg_op div_scalar_op = {
     .name = "div_scalar", .kind = WG_OP_MAP, .emit = emit_div_scalar, .vjp = vjp_div_scalar};
 wg_tensor *wg_div_scalar(wg_tensor *a, double b) { return with_scalar(&div_scalar_op, a, b, true); }
@@ -143,11 +137,8 @@ static void vjp_rdiv_scalar(wg_vjp *v) {
     wg_tensor *quotient = wg_rdiv_scalar(a, wg_vjp_node(v)->scalar[0]);
     wg_vjp_set(v, 0, wg_mul(wg_neg(wg_vjp_grad(v)), wg_div(quotient, a)));
 }
-static const wg_op rdiv_scalar_op = {.name = "rdiv_scalar",
-                                     .kind = WG_OP_MAP,
-                                     .saves = WG_SAVE_IN(0),
-                                     .emit = emit_rdiv_scalar,
-                                     .vjp = vjp_rdiv_scalar};
+static const wg_op rdiv_scalar_op = {
+    .name = "rdiv_scalar", .kind = WG_OP_MAP, .saves = WG_SAVE_IN(0), .emit = emit_rdiv_scalar, .vjp = vjp_rdiv_scalar};
 wg_tensor *wg_rdiv_scalar(wg_tensor *a, double b) { return with_scalar(&rdiv_scalar_op, a, b, true); }
 
 /* ---- pow ------------------------------------------------------------------------------------------------------------ */
@@ -200,14 +191,10 @@ static wg_x emit_pow_scalar(wg_expr *x, const wg_node *n) { return in_op_scalar(
 static void vjp_pow_scalar(wg_vjp *v) {
     wg_tensor *g = wg_vjp_grad(v);
     double b = wg_vjp_node(v)->scalar[0];
-    wg_vjp_set(v, 0,
-               b == 0 ? wg_zeros_like(g) : wg_mul(g, wg_mul_scalar(wg_pow_scalar(wg_vjp_in(v, 0), b - 1), b)));
+    wg_vjp_set(v, 0, b == 0 ? wg_zeros_like(g) : wg_mul(g, wg_mul_scalar(wg_pow_scalar(wg_vjp_in(v, 0), b - 1), b)));
 }
-static const wg_op pow_scalar_op = {.name = "pow_scalar",
-                                    .kind = WG_OP_MAP,
-                                    .saves = WG_SAVE_IN(0),
-                                    .emit = emit_pow_scalar,
-                                    .vjp = vjp_pow_scalar};
+static const wg_op pow_scalar_op = {
+    .name = "pow_scalar", .kind = WG_OP_MAP, .saves = WG_SAVE_IN(0), .emit = emit_pow_scalar, .vjp = vjp_pow_scalar};
 
 static wg_x emit_cube(wg_expr *x, const wg_node *n) {
     (void)n;
@@ -224,8 +211,7 @@ static bool exponent_fits(wg_graph *g, const wg_tensor *a, wg_dtype d, double b)
         return true;
     }
     wg_fail(g, WG_ERR_ARG, "pow_scalar: %s %s: the exponent %g is %s", wg_dtype_name(wg_op_dtype(a)),
-            wg_shape_print(wg_op_shape(a)).s, b,
-            b < 0 ? "negative, and integers stay integers" : "outside the dtype");
+            wg_shape_print(wg_op_shape(a)).s, b, b < 0 ? "negative, and integers stay integers" : "outside the dtype");
     return false;
 }
 

@@ -132,4 +132,6 @@ static wg_tensor *random_tensor(wg_ctx *ctx, const wg_op *op, wg_dtype dtype, co
 }
 
 wg_tensor *wg_rand(wg_ctx *ctx, wg_dtype dtype, wg_shape shape) { return random_tensor(ctx, &rand_op, dtype, &shape); }
-wg_tensor *wg_randn(wg_ctx *ctx, wg_dtype dtype, wg_shape shape) { return random_tensor(ctx, &randn_op, dtype, &shape); }
+wg_tensor *wg_randn(wg_ctx *ctx, wg_dtype dtype, wg_shape shape) {
+    return random_tensor(ctx, &randn_op, dtype, &shape);
+}

@@ -8,22 +8,27 @@ static wg_x below(wg_expr *x, wg_x a, int64_t b) { return wg_x_binary(x, WG_P_LT
 
 /* ---- cat ------------------------------------------------------------------------------------------------------------ */
 
+/* From the last operand to the first: each is read where the coordinate falls into it. Empty ones are never read. */
 static wg_x emit_cat(wg_expr *x, const wg_node *n) {
-    int dim = (int)n->attr[0], last = n->nin - 1;
+    int dim = (int)n->attr[0];
     wg_x at = wg_x_coord(x, dim), result = -1;
     int64_t end = n->shape->dim[dim];
-    for (int i = last; i >= 0; i--) {
+    for (int i = n->nin - 1; i >= 0; i--) {
         int64_t start = end - n->in[i]->shape->dim[dim];
-        wg_x before_end = i < last ? below(x, at, end) : -1, inside = before_end;
-        if (i > 0) {
-            wg_x after_start = at_least(x, at, start);
-            inside = i < last ? both(x, after_start, before_end) : after_start;
+        if (start == end) {
+            continue;
         }
-        wg_x value = wg_x_in_shifted(x, i, dim, start, inside);
-        result = i < last ? wg_x_select(x, before_end, value, result) : value;
+        wg_x inside = at_least(x, at, start);
+        if (result < 0) {
+            result = wg_x_in_shifted(x, i, dim, start, inside);
+        } else {
+            wg_x before_end = below(x, at, end);
+            wg_x value = wg_x_in_shifted(x, i, dim, start, both(x, inside, before_end));
+            result = wg_x_select(x, before_end, value, result);
+        }
         end = start;
     }
-    return result;
+    return result < 0 ? wg_x_const(x, (wg_dtype)n->dtype, 0) : result;
 }
 static void vjp_cat(wg_vjp *v) {
     const wg_node *n = wg_vjp_node(v);
@@ -95,22 +100,18 @@ static wg_tensor *cat_tree(wg_graph *g, wg_tensor **list, size_t n, int dim) {
     return list[0];
 }
 
-/* Recorded in a scope of its own, since this makes many temporaries. */
+/* Leaves out what has shape [0] where the result has not. */
 static wg_tensor *cat_checked(wg_graph *g, wg_tensor *const *t, wg_tensor **list, size_t n, int dim) {
     wg_dtype dtype = WG_BOOL;
+    int rank = 1;
     for (size_t i = 0; i < n; i++) {
         dtype = wg_promote_types(dtype, wg_op_dtype(t[i]));
+        rank = is_nothing(t[i]) ? rank : wg_op_shape(t[i])->rank;
     }
     size_t some = 0;
     for (size_t i = 0; i < n; i++) {
-        bool empty = is_nothing(t[i]) || wg_op_shape(t[i])->dim[dim] == 0;
-        if (!empty && !(list[some++] = wg_cast(t[i], dtype))) {
+        if (wg_op_shape(t[i])->rank == rank && !(list[some++] = wg_cast(t[i], dtype))) {
             return NULL;
-        }
-    }
-    for (size_t i = 0; some == 0 && i < n; i++) { /* all are empty: one that has the result's rank is the result */
-        if (i + 1 == n || !is_nothing(t[i])) {
-            return wg_cast(t[i], dtype);
         }
     }
     return cat_tree(g, list, some, dim);
@@ -142,6 +143,9 @@ wg_tensor *wg_cat(wg_tensor *const *tensors, size_t n, int dim) {
 static wg_x emit_slice_scatter(wg_expr *x, const wg_node *n) {
     int dim = (int)n->attr[0];
     int64_t start = n->attr[1], step = n->attr[2], count = n->in[1]->shape->dim[dim];
+    if (count == 0) {
+        return wg_x_in(x, 0);
+    }
     wg_x at = wg_x_coord(x, dim), src;
     wg_x inside = both(x, at_least(x, at, start), below(x, at, start + (count - 1) * step + 1));
     if (step == 1) {
@@ -157,8 +161,8 @@ static wg_x emit_slice_scatter(wg_expr *x, const wg_node *n) {
 static void vjp_slice_scatter(wg_vjp *v) {
     const wg_node *n = wg_vjp_node(v);
     int dim = (int)n->attr[0];
-    int64_t start = n->attr[1], step = n->attr[2];
-    int64_t end = start + (n->in[1]->shape->dim[dim] - 1) * step + 1;
+    int64_t start = n->attr[1], step = n->attr[2], count = n->in[1]->shape->dim[dim];
+    int64_t end = count > 0 ? start + (count - 1) * step + 1 : start;
     if (wg_vjp_needs(v, 0)) {
         wg_tensor *zeros = wg_op_zeros(n->graph, (wg_dtype)n->dtype, n->in[1]->shape);
         wg_vjp_set(v, 0, wg_slice_scatter(wg_vjp_grad(v), zeros, dim, start, end, step));
@@ -189,9 +193,6 @@ wg_tensor *wg_slice_scatter(wg_tensor *a, wg_tensor *src, int dim, int64_t start
     if (!wg_shape_equal(&slice, wg_op_shape(src))) {
         return wg_fail(g, WG_ERR_SHAPE, "slice_scatter: %s x %s: the slice has shape %s", wg_shape_print(s).s,
                        wg_shape_print(wg_op_shape(src)).s, wg_shape_print(&slice).s);
-    }
-    if (wg_shape_numel(slice) == 0) {
-        return wg_op_same(a);
     }
     wg_tensor *values = wg_cast(src, wg_op_dtype(a)), *result = NULL;
     if (values) {
@@ -253,7 +254,7 @@ wg_tensor *wg_index_select(wg_tensor *a, int dim, wg_tensor *index) {
         return wg_fail(g, WG_ERR_SHAPE, "index_select: %s: more elements than a tensor can have",
                        wg_shape_print(&shape).s);
     }
-    if (wg_op_shape(a)->dim[d] == 0) { /* every index is out of range */
+    if (wg_op_shape(a)->dim[d] == 0 && wg_shape_numel(shape) > 0) { /* every index is out of range */
         return wg_op_zeros(g, wg_op_dtype(a), &shape);
     }
     if (!wg_scope_push(g)) {
@@ -295,8 +296,8 @@ wg_tensor *wg_index_add(wg_tensor *a, int dim, wg_tensor *index, wg_tensor *src)
         return wg_fail(g, WG_ERR_SHAPE, "index_add: %s x %s: the index asks for slices of shape %s",
                        wg_shape_print(wg_op_shape(a)).s, wg_shape_print(wg_op_shape(src)).s, wg_shape_print(&want).s);
     }
-    if (wg_shape_numel(want) == 0 || wg_op_shape(a)->dim[d] == 0) {
-        return wg_op_same(a);
+    if (want.dim[d] == 0) { /* nothing to add: a, in whose graph src has its place */
+        return wg_slice_scatter(a, src, d, 0, 0, 1);
     }
     wg_tensor *at = wg_cast(index, WG_I64), *result = NULL;
     if (at) {

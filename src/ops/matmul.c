@@ -62,7 +62,8 @@ static wg_tensor *with_batch(wg_tensor *t, const wg_shape *batch) {
     int64_t rows = s->dim[s->rank - 2], columns = s->dim[s->rank - 1];
     wg_shape own = batch_of(s), padded = {.rank = batch->rank};
     if (batch->rank > MAX_BATCH) {
-        return wg_reshape(wg_expand(t, matrices(batch, rows, columns)), WG_SHAPE(wg_shape_numel(*batch), rows, columns));
+        return wg_reshape(wg_expand(t, matrices(batch, rows, columns)),
+                          WG_SHAPE(wg_shape_numel(*batch), rows, columns));
     }
     if (own.rank == batch->rank) {
         return t;

@@ -30,9 +30,7 @@ wg_tensor *wg_contiguous(wg_tensor *a) {
 
 /* ---- reshape -------------------------------------------------------------------------------------------------------- */
 
-static void vjp_reshape(wg_vjp *v) {
-    wg_vjp_set(v, 0, wg_reshape(wg_vjp_grad(v), *wg_vjp_node(v)->in[0]->shape));
-}
+static void vjp_reshape(wg_vjp *v) { wg_vjp_set(v, 0, wg_reshape(wg_vjp_grad(v), *wg_vjp_node(v)->in[0]->shape)); }
 static const wg_op reshape_op = {.name = "reshape", .kind = WG_OP_VIEW, .vjp = vjp_reshape};
 
 wg_tensor *wg_op_same(wg_tensor *a) {

@@ -33,9 +33,7 @@ wg_tensor *wg_neg(wg_tensor *a) {
     return keeping(&neg_op, a);
 }
 
-static wg_x emit_abs(wg_expr *x, const wg_node *n) {
-    return is_unsigned(n) ? wg_x_in(x, 0) : of_in(x, WG_P_ABS);
-}
+static wg_x emit_abs(wg_expr *x, const wg_node *n) { return is_unsigned(n) ? wg_x_in(x, 0) : of_in(x, WG_P_ABS); }
 static void vjp_abs(wg_vjp *v) { wg_vjp_set(v, 0, wg_mul(wg_vjp_grad(v), wg_detach(wg_sign(wg_vjp_in(v, 0))))); }
 static const wg_op abs_op = {
     .name = "abs", .kind = WG_OP_MAP, .saves = WG_SAVE_IN(0), .emit = emit_abs, .vjp = vjp_abs};
@@ -69,9 +67,7 @@ wg_tensor *wg_square(wg_tensor *a) { return keeping(&square_op, a); }
 
 /* ---- roots and reciprocals ------------------------------------------------------------------------------------------ */
 
-static wg_x one_over(wg_expr *x, wg_x a) {
-    return wg_x_binary(x, WG_P_DIV, wg_x_const(x, wg_x_dtype(x, a), 1), a);
-}
+static wg_x one_over(wg_expr *x, wg_x a) { return wg_x_binary(x, WG_P_DIV, wg_x_const(x, wg_x_dtype(x, a), 1), a); }
 
 static wg_x emit_sqrt(wg_expr *x, const wg_node *n) {
     (void)n;
@@ -97,9 +93,7 @@ static wg_x emit_reciprocal(wg_expr *x, const wg_node *n) {
     (void)n;
     return one_over(x, wg_x_in(x, 0));
 }
-static void vjp_reciprocal(wg_vjp *v) {
-    wg_vjp_set(v, 0, wg_mul(wg_neg(wg_vjp_grad(v)), wg_square(wg_vjp_out(v))));
-}
+static void vjp_reciprocal(wg_vjp *v) { wg_vjp_set(v, 0, wg_mul(wg_neg(wg_vjp_grad(v)), wg_square(wg_vjp_out(v)))); }
 static const wg_op reciprocal_op = {
     .name = "reciprocal", .kind = WG_OP_MAP, .saves = WG_SAVE_OUT, .emit = emit_reciprocal, .vjp = vjp_reciprocal};
 wg_tensor *wg_reciprocal(wg_tensor *a) { return floating(&reciprocal_op, a); }
