@@ -1,0 +1,76 @@
+/* Adam and AdamW. */
+#include "base/err.h"
+#include "optim/optim.h"
+
+#include <math.h>
+#include <wengert/ops.h>
+
+/* m + w (g - m), from whichever end is nearer: torch.lerp. */
+static wg_tensor *lerp(wg_update *u, wg_tensor *m, wg_tensor *g, double w) {
+    wg_tensor *way = wg_update_note(u, wg_sub(g, m));
+    if (w < 0.5) {
+        return wg_update_note(u, wg_add(m, wg_update_note(u, wg_mul_scalar(way, w))));
+    }
+    return wg_update_note(u, wg_sub(g, wg_update_note(u, wg_mul_scalar(way, 1 - w))));
+}
+
+/* beta v + (1 - beta) g g */
+static wg_tensor *mean_square(wg_update *u, wg_tensor *v, wg_tensor *g, double beta) {
+    wg_tensor *square = wg_update_note(u, wg_mul(wg_update_note(u, wg_mul_scalar(g, 1 - beta)), g));
+    return wg_update_note(u, wg_add(wg_update_note(u, wg_mul_scalar(v, beta)), square));
+}
+
+/* The corrections for the averages' start at 0 are numbers, so that a step's text is that of the step before. */
+static wg_tensor *update(const wg_optim *o, wg_slot *s, wg_tensor *grad, wg_update *u) {
+    const wg_adam_opts *opts = &o->opts.adam;
+    wg_tensor *p = s->param, *g = grad;
+    if (opts->weight_decay != 0 && opts->decoupled) {
+        p = wg_update_note(u, wg_mul_scalar(p, 1 - o->lr * opts->weight_decay));
+    } else if (opts->weight_decay != 0) {
+        g = wg_update_note(u, wg_add(g, wg_update_note(u, wg_mul_scalar(p, opts->weight_decay))));
+    }
+    wg_tensor *zero = s->first && s->second ? NULL : wg_update_note(u, wg_zeros_like(p));
+    wg_tensor *m = lerp(u, s->first ? s->first : zero, g, 1 - opts->beta1);
+    wg_tensor *v = mean_square(u, s->second ? s->second : zero, g, opts->beta2);
+    if (!wg_update_state(&s->first, m) || !wg_update_state(&s->second, v)) {
+        return NULL;
+    }
+    double step = o->lr / (1 - pow(opts->beta1, (double)s->steps));
+    double correction = sqrt(1 - pow(opts->beta2, (double)s->steps));
+    wg_tensor *root = wg_update_note(u, wg_div_scalar(wg_update_note(u, wg_sqrt(v)), correction));
+    wg_tensor *denominator = wg_update_note(u, wg_add_scalar(root, opts->eps));
+    wg_tensor *change = wg_update_note(u, wg_div(wg_update_note(u, wg_mul_scalar(m, step)), denominator));
+    return wg_update_note(u, wg_sub(p, change));
+}
+
+wg_adam_opts wg_adam_defaults(void) { return (wg_adam_opts){.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}; }
+
+wg_adam_opts wg_adamw_defaults(void) {
+    wg_adam_opts o = wg_adam_defaults();
+    o.weight_decay = 1e-2;
+    o.decoupled = true;
+    return o;
+}
+
+wg_optim *wg_adam_new(wg_tensor *const *params, size_t n, const wg_adam_opts *opts) {
+    wg_optim *o = wg_optim_new("adam", params, n);
+    if (!o) {
+        return NULL;
+    }
+    o->opts.adam = opts ? *opts : wg_adam_defaults();
+    o->lr = o->opts.adam.lr;
+    o->update = update;
+    const wg_adam_opts *a = &o->opts.adam;
+    const char *why = !(a->lr >= 0)                      ? "lr is negative"
+                      : !(a->beta1 >= 0 && a->beta1 < 1) ? "beta1 is outside [0,1)"
+                      : !(a->beta2 >= 0 && a->beta2 < 1) ? "beta2 is outside [0,1)"
+                      : !(a->eps >= 0)                   ? "eps is negative"
+                      : !(a->weight_decay >= 0)          ? "weight_decay is negative"
+                                                         : NULL;
+    if (why) {
+        wg_ctx_fail(o->ctx, WG_ERR_ARG, "adam: %s", why);
+        wg_optim_free(o);
+        return NULL;
+    }
+    return o;
+}

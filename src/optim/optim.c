@@ -1,0 +1,109 @@
+/* The part of a step that is the same for all optimisers. */
+#include "optim/optim.h"
+
+#include "base/alloc.h"
+#include "base/err.h"
+
+#include <wengert/grad.h>
+#include <wengert/tensor.h>
+
+static bool is_param(wg_ctx *ctx, const char *name, const wg_tensor *t, size_t i) {
+    wg_dtype d = wg_dtype_of(t);
+    const char *why = !t                           ? "is NULL"
+                      : wg_context(t) != ctx       ? "belongs to another context"
+                      : d != WG_F32 && d != WG_F64 ? "has no floating dtype"
+                      : !wg_is_leaf(t)             ? "was made by ops, so it cannot be assigned to"
+                                                   : NULL;
+    if (why) {
+        wg_ctx_fail(ctx, WG_ERR_ARG, "%s: parameter %zu %s", name, i, why);
+    }
+    return !why;
+}
+
+wg_optim *wg_optim_new(const char *name, wg_tensor *const *params, size_t n) {
+    wg_ctx *ctx = NULL;
+    for (size_t i = 0; params && i < n && !ctx; i++) {
+        ctx = wg_context(params[i]);
+    }
+    if (!ctx) {
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!is_param(ctx, name, params[i], i)) {
+            return NULL;
+        }
+    }
+    wg_optim *o = n < SIZE_MAX / sizeof(wg_slot) / 2 ? wg_mem_zalloc(sizeof *o + n * sizeof(wg_slot)) : NULL;
+    if (!o) {
+        wg_ctx_fail(ctx, WG_ERR_NOMEM, "%s: out of host memory", name);
+        return NULL;
+    }
+    o->ctx = ctx;
+    o->count = n;
+    for (size_t i = 0; i < n; i++) {
+        o->slots[i].param = params[i];
+    }
+    return o;
+}
+
+wg_tensor *wg_update_note(wg_update *u, wg_tensor *t) {
+    if (t && u->count < WG_UPDATE_HANDLES) {
+        u->handle[u->count++] = t;
+    }
+    return t;
+}
+
+bool wg_update_state(wg_tensor **state, wg_tensor *v) {
+    if (v && !*state) {
+        *state = wg_keep(wg_zeros_like(v));
+    }
+    return v && *state && wg_assign(*state, v) == WG_OK;
+}
+
+static wg_status step_one(wg_optim *o, wg_slot *s) {
+    wg_update u = {0};
+    s->steps++;
+    wg_tensor *value = o->update(o, s, wg_update_note(&u, wg_grad(s->param)), &u);
+    wg_status status = value ? wg_assign(s->param, value) : wg_error_status(o->ctx);
+    for (int i = 0; i < u.count; i++) {
+        wg_free(u.handle[i]);
+    }
+    return status;
+}
+
+wg_status wg_optim_step(wg_optim *o) {
+    if (!o) {
+        return WG_ERR_ARG;
+    }
+    bool before = wg_no_grad(o->ctx, true);
+    wg_status status = WG_OK;
+    for (size_t i = 0; i < o->count && status == WG_OK; i++) {
+        if (wg_has_grad(o->slots[i].param)) {
+            status = step_one(o, &o->slots[i]);
+        }
+    }
+    wg_no_grad(o->ctx, before);
+    return status;
+}
+
+void wg_optim_zero_grad(wg_optim *o) {
+    for (size_t i = 0; o && i < o->count; i++) {
+        wg_zero_grad(o->slots[i].param);
+    }
+}
+
+double wg_optim_lr(const wg_optim *o) { return o ? o->lr : 0; }
+
+void wg_optim_set_lr(wg_optim *o, double lr) {
+    if (o) {
+        o->lr = lr;
+    }
+}
+
+void wg_optim_free(wg_optim *o) {
+    for (size_t i = 0; o && i < o->count; i++) {
+        wg_free(o->slots[i].first);
+        wg_free(o->slots[i].second);
+    }
+    wg_mem_free(o);
+}

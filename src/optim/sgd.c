@@ -1,0 +1,55 @@
+/* Stochastic gradient descent with momentum. */
+#include "base/err.h"
+#include "optim/optim.h"
+
+#include <wengert/ops.h>
+
+/* a + b s */
+static wg_tensor *add_scaled(wg_update *u, wg_tensor *a, wg_tensor *b, double s) {
+    return wg_update_note(u, wg_add(a, wg_update_note(u, wg_mul_scalar(b, s))));
+}
+
+static wg_tensor *update(const wg_optim *o, wg_slot *s, wg_tensor *grad, wg_update *u) {
+    const wg_sgd_opts *opts = &o->opts.sgd;
+    wg_tensor *d = grad;
+    if (opts->weight_decay != 0) {
+        d = add_scaled(u, d, s->param, opts->weight_decay);
+    }
+    if (opts->momentum != 0) {
+        wg_tensor *buf = d; /* the first step's */
+        if (s->first) {
+            wg_tensor *old = wg_update_note(u, wg_mul_scalar(s->first, opts->momentum));
+            buf = add_scaled(u, old, d, 1 - opts->dampening);
+        }
+        if (!wg_update_state(&s->first, buf)) {
+            return NULL;
+        }
+        d = opts->nesterov ? add_scaled(u, d, buf, opts->momentum) : buf;
+    }
+    return add_scaled(u, s->param, d, -o->lr);
+}
+
+wg_sgd_opts wg_sgd_defaults(void) { return (wg_sgd_opts){.lr = 1e-3}; }
+
+wg_optim *wg_sgd_new(wg_tensor *const *params, size_t n, const wg_sgd_opts *opts) {
+    wg_optim *o = wg_optim_new("sgd", params, n);
+    if (!o) {
+        return NULL;
+    }
+    o->opts.sgd = opts ? *opts : wg_sgd_defaults();
+    o->lr = o->opts.sgd.lr;
+    o->update = update;
+    const wg_sgd_opts *s = &o->opts.sgd;
+    const char *why = !(s->lr >= 0)             ? "lr is negative"
+                      : !(s->momentum >= 0)     ? "momentum is negative"
+                      : !(s->weight_decay >= 0) ? "weight_decay is negative"
+                      : s->nesterov && (s->momentum == 0 || s->dampening != 0)
+                          ? "nesterov needs momentum, and no dampening"
+                          : NULL;
+    if (why) {
+        wg_ctx_fail(o->ctx, WG_ERR_ARG, "sgd: %s", why);
+        wg_optim_free(o);
+        return NULL;
+    }
+    return o;
+}
