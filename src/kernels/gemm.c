@@ -1,8 +1,10 @@
 /* gemm.c - plans a matrix product and prints its kernels. See gemm.h for the contract and the interface.
  *
  * simd (CPU devices): one work-item computes a block of C. Per K block it copies its part of A into row panels
- * [k][mr] and each column panel of B into [k][panel], both in private memory, and runs a register-blocked micro
- * kernel of mr rows over them. Partial sums wait in private memory between K blocks: storing and reloading is exact.
+ * [k][mr] and, a few at a time, column panels of B into [k][panel], both in private memory (460 KB of stack), and runs
+ * a register-blocked micro kernel of mr rows over them. Partial sums wait in scratch between K blocks: storing and
+ * reloading a sum is exact. Packing inside costs a few percent, as blocks are large; a launch of its own would cost
+ * more on anything small, and a round trip through memory on anything big.
  *
  * simt (GPUs): 256 work-items compute a tile of 64 x 64 through local memory, 4 x 4 sums each.
  *
@@ -10,18 +12,17 @@
  */
 #include "kernels/gemm.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const struct {
-    const char *memory, *calc, *vector, *vector_prefix; /* integers are computed unsigned: they wrap */
+    const char *memory, *calc, *vector, *result; /* integers are computed unsigned: they wrap */
     int size;
+    bool real;
 } TYPES[] = {
-    [WG_GEMM_F32] = {"float", "float", "float", "", 4},
-    [WG_GEMM_F64] = {"double", "double", "double", "", 8},
-    [WG_GEMM_I32] = {"int", "unsigned int", "uint", "as_int", 4},
-    [WG_GEMM_I64] = {"i64", "u64", "ulong", "as_long", 8},
+    [WG_GEMM_F32] = {"float", "float", "float", "", 4, true},
+    [WG_GEMM_F64] = {"double", "double", "double", "", 8, true},
+    [WG_GEMM_I32] = {"int", "unsigned int", "uint", "as_int16", 4, false},
+    [WG_GEMM_I64] = {"i64", "u64", "ulong", "as_long16", 8, false},
 };
 
 /* Register tile of the simd form: two native vectors a row, as many rows as 16 or 32 registers hold. */
@@ -30,14 +31,14 @@ typedef struct tile {
     int panel;            /* columns of a panel of B: a multiple of nr and of 16 */
     int kc;               /* K block */
     int block_m, block_n; /* largest block of a group when sums are kept between K blocks */
-    int strip;            /* panels of B packed at a time */
 } tile;
 
 enum {
-    PANEL_BYTES = 16384, /* K block of a panel of B: half of the smallest common L1 */
-    PAD = 16, /* elements between panels, against their falling into the same cache sets */
-    GROUPS_PER_UNIT = 4, /* of the simd form: enough for balance; each has a piece of scratch */
-    SIMT_TILE = 64, SIMT_K = 16, SIMT_THREADS = 256
+    PANEL_BYTES = 16384,       /* K block of a panel of B: half of the smallest common L1 */
+    STRIP_A = 16, STRIP_B = 4, /* panels packed at a time: more would not fit the L1 TLB, and L1 beside the sums */
+    PAD = 16,                  /* elements between panels, against their falling into the same cache sets */
+    GROUPS_PER_UNIT = 4,       /* enough for balance; each has a piece of scratch */
+    SIMT_TILE = 64, SIMT_THREADS = 256
 };
 
 static tile choose_tile(wg_gemm_type type, int width)
@@ -48,13 +49,6 @@ static tile choose_tile(wg_gemm_type type, int width)
     t.kc = PANEL_BYTES / (t.panel * TYPES[type].size);
     t.block_m = 384 * 4 / TYPES[type].size;
     t.block_n = 512;
-    t.strip = 4;
-#ifdef WG_GEMM_TRIAL
-    if (getenv("KC")) t.kc = atoi(getenv("KC"));
-    if (getenv("BM")) t.block_m = atoi(getenv("BM"));
-    if (getenv("BN")) t.block_n = atoi(getenv("BN"));
-    if (getenv("STRIP")) t.strip = atoi(getenv("STRIP"));
-#endif
     return t;
 }
 
@@ -64,32 +58,28 @@ static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
-#ifdef WG_GEMM_TRIAL
-int64_t trial_bm, trial_bn;
-#endif
-
 /* Cycles of a block of bm x bn: multiply-adds, packing, and the sums' way to the epilogue. Coarse, relative. */
 static double block_cost(const tile *t, int64_t bm, int64_t bn, int64_t k)
 {
-    double per_cycle = 2.0 * t->nr / 2; /* two vectors of multiply-adds */
-    return (double)bm * bn * k / per_cycle + 0.6 * (double)(bm + bn) * k + 0.5 * (double)bm * bn + 2000;
+    double c = (double)bm * (double)bn;
+    return c * (double)k / t->nr + 0.6 * (double)(bm + bn) * (double)k + 0.5 * c + 2000;
 }
 
 /* Splits C so that all units have work, packing stays cheap and the last blocks to finish are not too large. */
-static void choose_block(const tile *t, int64_t m, int64_t n, int64_t k, int64_t batches, int64_t units, int64_t *block_m,
-                         int64_t *block_n)
+static void choose_block(const tile *t, int64_t *v, int64_t units)
 {
+    int64_t m = v[WG_GEMM_P_M], n = v[WG_GEMM_P_N];
     double best = 0;
     for (int64_t split_m = ceil_div(m, t->block_m), tries = 0; tries < 8; split_m++, tries++) {
         int64_t bm = round_up(ceil_div(m, split_m), t->mr);
         for (int64_t split_n = ceil_div(n, t->block_n), more = 0; more < 8; split_n++, more++) {
             int64_t bn = round_up(ceil_div(n, split_n), t->panel);
-            int64_t blocks = ceil_div(m, bm) * ceil_div(n, bn) * batches;
-            double cost = block_cost(t, bm, bn, k) * ((double)ceil_div(blocks, units) + 0.3);
+            int64_t blocks = ceil_div(m, bm) * ceil_div(n, bn) * v[WG_GEMM_P_BATCHES];
+            double cost = block_cost(t, bm, bn, v[WG_GEMM_P_K]) * ((double)ceil_div(blocks, units) + 0.3);
             if (best != 0 && cost >= best) continue;
             best = cost;
-            *block_m = bm;
-            *block_n = bn;
+            v[WG_GEMM_P_BLOCK_M] = bm;
+            v[WG_GEMM_P_BLOCK_N] = bn;
         }
     }
 }
@@ -97,21 +87,15 @@ static void choose_block(const tile *t, int64_t m, int64_t n, int64_t k, int64_t
 static void plan_simd(wg_gemm_plan *plan, const wg_gemm_device *device)
 {
     tile t = choose_tile(plan->text.type, plan->text.width);
-    int64_t *v = plan->v, m = v[WG_GEMM_P_M], n = v[WG_GEMM_P_N], k = v[WG_GEMM_P_K], bm = 0, bn = 0;
-    int64_t units = device->compute_units > 0 ? device->compute_units : 1;
-    choose_block(&t, m, n, k, v[WG_GEMM_P_BATCHES], units, &bm, &bn);
-#ifdef WG_GEMM_TRIAL
-    if (trial_bm) bm = min64(trial_bm, round_up(m, t.mr));
-    if (trial_bn) bn = min64(trial_bn, round_up(n, t.panel));
-#endif
-    int64_t kc = round_up(ceil_div(k, ceil_div(k ? k : 1, t.kc)), 4), tile_sums = t.mr * t.panel;
-    v[WG_GEMM_P_BLOCK_M] = bm;
-    v[WG_GEMM_P_BLOCK_N] = bn;
-    v[WG_GEMM_P_BLOCK_K] = kc > 0 ? kc : 1;
+    int64_t *v = plan->v, units = device->compute_units > 0 ? device->compute_units : 1;
+    choose_block(&t, v, units);
+    int64_t bm = v[WG_GEMM_P_BLOCK_M], bn = v[WG_GEMM_P_BLOCK_N], k = v[WG_GEMM_P_K] > 0 ? v[WG_GEMM_P_K] : 1;
+    int64_t kc = round_up(ceil_div(k, ceil_div(k, t.kc)), 4), tile_sums = t.mr * t.panel; /* K blocks of equal size */
+    v[WG_GEMM_P_BLOCK_K] = kc;
     v[WG_GEMM_P_KEEP] = k > kc ? tile_sums : 0;
     v[WG_GEMM_P_SCRATCH_STEP] = (k > kc ? bm * bn : tile_sums) + PAD;
     plan->group[0] = 1;
-    int64_t blocks = ceil_div(m, bm) * ceil_div(n, bn) * v[WG_GEMM_P_BATCHES];
+    int64_t blocks = ceil_div(v[WG_GEMM_P_M], bm) * ceil_div(v[WG_GEMM_P_N], bn) * v[WG_GEMM_P_BATCHES];
     plan->grid[0] = min64(blocks, GROUPS_PER_UNIT * units);
 }
 
@@ -141,7 +125,7 @@ void wg_gemm_make_plan(wg_gemm_plan *plan, const wg_gemm_problem *problem, const
     memcpy(v, head, sizeof head);
 
     plan->text = (wg_gemm_text){.form = device->form, .type = problem->type,
-                                  .width = device->form == WG_GEMM_SIMD ? device->float_width : 0};
+                                .width = device->form == WG_GEMM_SIMD ? device->float_width : 0};
     plan->group[1] = plan->group[2] = 1;
     plan->grid[1] = plan->grid[2] = 1;
     if (device->form == WG_GEMM_SIMD) plan_simd(plan, device);
@@ -178,15 +162,14 @@ static void expand(wg_str *out, const char *text, const word *words)
  * are read a whole row of panels at a time (one k is one page where strides are large); operands contiguous in k are
  * transposed by fours. */
 static const char PACK_ROWS[] =
-    "DEVICE_FN void $N_pack$S(GLOBAL const $T *s, i64 step, i64 k_step, i64 valid, i64 count,\n"
-    "                        $Z$T *d)\n"
+    "DEVICE_FN void $N_pack$S(GLOBAL const $T *s, i64 step, i64 k_step, i64 valid, i64 count, $T *d)\n"
     "{\n"
     "    if (step == 1) {\n"
     "        const i64 full = valid / $W;\n"
     "        for (i64 k = 0; k < count; k++)\n"
     "            for (i64 g = 0; g < full; g++) {\n"
     "                GLOBAL const $T *from = s + k * k_step + g * $W;\n"
-    "                $Z$T *to = d + g * $D + k * $W;\n";
+    "                $T *to = d + g * $D + k * $W;\n";
 static const char PACK_COPY[] = "                vstore$V(vload$V(0, from + $O), 0, to + $O);\n";
 static const char PACK_PANELS[] =
     "            }\n"
@@ -194,22 +177,22 @@ static const char PACK_PANELS[] =
     "        d += full * $D;\n"
     "        valid -= full * $W;\n"
     "    }\n"
-    "    for (; valid > 0; valid -= $W, s += $W * step, d += $D) $N_pack$S_panel(s, step, k_step, valid - 1, count, d);\n"
+    "    for (; valid > 0; valid -= $W, s += $W * step, d += $D)\n"
+    "        $N_pack$S_panel(s, step, k_step, valid - 1, count, d);\n"
     "}\n\n";
 static const char PACK_TRANSPOSE[] =
-    "DEVICE_FN void $N_pack$S_panel(GLOBAL const $T *s, i64 step, i64 k_step, i64 last, i64 count,\n"
-    "                              $Z$T *d)\n"
+    "DEVICE_FN void $N_pack$S_panel(GLOBAL const $T *s, i64 step, i64 k_step, i64 last, i64 count, $T *d)\n"
     "{\n"
     "    if (k_step != 1) {\n"
     "        for (i64 k = 0; k < count; k++, s += k_step, d += $W)\n"
     "            for (int i = 0; i < $W; i++) d[i] = s[min((i64)i, last) * step];\n"
     "        return;\n"
     "    }\n"
-    "    int g = 0;\n"
-    "    for (; g + 4 <= $W; g += 4) {\n"
-    "        GLOBAL const $T *s0 = s + min((i64)g, last) * step, *s1 = s + min((i64)g + 1, last) * step;\n"
-    "        GLOBAL const $T *s2 = s + min((i64)g + 2, last) * step, *s3 = s + min((i64)g + 3, last) * step;\n"
-    "        $Z$T *o = d + g;\n"
+    "    for (int at = 0; at < $W; at += 4) {\n"
+    "        const i64 g = min(at, $W - 4);\n" /* the last four of 6 overlap */
+    "        GLOBAL const $T *s0 = s + min(g, last) * step, *s1 = s + min(g + 1, last) * step;\n"
+    "        GLOBAL const $T *s2 = s + min(g + 2, last) * step, *s3 = s + min(g + 3, last) * step;\n"
+    "        $T *o = d + g;\n"
     "        i64 k = 0;\n"
     "        for (; k + 4 <= count; k += 4, o += 4 * $W) {\n"
     "            $X4 r0 = vload4(0, s0 + k), r1 = vload4(0, s1 + k), r2 = vload4(0, s2 + k), r3 = vload4(0, s3 + k);\n"
@@ -221,29 +204,15 @@ static const char PACK_TRANSPOSE[] =
     "            vstore4(($X4)(h0.hi, h1.hi), 0, o + 3 * $W);\n"
     "        }\n"
     "        for (; k < count; k++, o += $W) vstore4(($X4)(s0[k], s1[k], s2[k], s3[k]), 0, o);\n"
-    "    }\n";
-static const char PACK_PAIR[] = /* the last two of 6 */
-    "    s += min((i64)g, last) * step;\n"
-    "    step *= last > g;\n"
-    "    d += g;\n"
-    "    i64 k = 0;\n"
-    "    for (; k + 4 <= count; k += 4, d += 4 * $W) {\n"
-    "        $X4 r0 = vload4(0, s + k), r1 = vload4(0, s + step + k);\n"
-    "        vstore2(($X2)(r0.s0, r1.s0), 0, d);\n"
-    "        vstore2(($X2)(r0.s1, r1.s1), 0, d + $W);\n"
-    "        vstore2(($X2)(r0.s2, r1.s2), 0, d + 2 * $W);\n"
-    "        vstore2(($X2)(r0.s3, r1.s3), 0, d + 3 * $W);\n"
     "    }\n"
-    "    for (; k < count; k++, d += $W) vstore2(($X2)(s[k], s[step + k]), 0, d);\n";
+    "}\n\n";
 
-static void print_pack(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, const char *suffix,
-                       const char *space, int width, int distance)
+static void print_pack(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, const char *suffix, int width,
+                       int distance)
 {
-    word w[] = {{'V', NULL, 0}, {'O', NULL, 0}, {'N', print->name, 0}, {'S', suffix, 0}, {'Z', space, 0}, {'T', TYPES[type].calc, 0},
+    word w[] = {{'V', NULL, 0}, {'O', NULL, 0}, {'N', print->name, 0}, {'S', suffix, 0}, {'T', TYPES[type].calc, 0},
                 {'X', TYPES[type].vector, 0}, {'W', NULL, width}, {'D', NULL, distance}};
     expand(out, PACK_TRANSPOSE, w);
-    if (width % 4) expand(out, PACK_PAIR, w);
-    wg_str_addf(out, "}\n\n");
     expand(out, PACK_ROWS, w);
     for (int at = 0; at < width; at += w[0].number) {
         int rest = width - at;
@@ -254,36 +223,32 @@ static void print_pack(wg_str *out, const wg_gemm_print *print, wg_gemm_type typ
     expand(out, PACK_PANELS, w);
 }
 
-/* The micro kernel: a panel of A times $C columns of a panel of B, onto the sums at c. */
+/* The micro kernel: a panel of A times nr columns of a panel of B, onto the sums at c. The sums are named variables,
+ * and four steps are written out, as that is what POCL's LLVM keeps in registers and pipelines. */
 static void print_micro(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, tile t)
 {
     const char *calc = TYPES[type].calc, *vector = TYPES[type].vector;
+    const char *multiply = TYPES[type].real ? "        c%d_%d = fma((%s%d)(a[%d]), b%d_%d, c%d_%d);\n"
+                                            : "        c%d_%d = (%s%d)(a[%d]) * b%d_%d + c%d_%d;\n";
     int lanes = t.nr < 16 ? t.nr : 16, parts = t.nr / lanes;
-    bool real = type == WG_GEMM_F32 || type == WG_GEMM_F64;
     wg_str_addf(out, "DEVICE_FN void %s_micro(const %s *a, const %s *b, i64 count, bool first, GLOBAL %s *c)\n{\n",
                 print->name, calc, calc, calc);
     for (int r = 0; r < t.mr; r++)
         for (int q = 0; q < parts; q++)
             wg_str_addf(out, "    %s%d c%d_%d = first ? (%s%d)(0) : vload%d(0, c + %d);\n", vector, lanes, r, q, vector,
                         lanes, lanes, r * t.panel + q * lanes);
-    /* Unrolled by hand: POCL's LLVM leaves the loop alone otherwise. */
-    static const char *const loops[] = {"    for (; count >= 4; count -= 4) {\n", "    for (; count > 0; count--) {\n"};
-    for (int loop = 0; loop < 2; loop++) {
-        wg_str_addf(out, "%s", loops[loop]);
-        for (int step = 0; step < (loop ? 1 : 4); step++) {
-            wg_str_addf(out, "        {\n");
+    for (int steps = 4; steps >= 1; steps -= 3) {
+        wg_str_addf(out, "    for (; count >= %d; count -= %d, a += %d, b += %d) {\n", steps, steps, steps * t.mr,
+                    steps * t.panel);
+        for (int s = 0; s < steps; s++) {
             for (int q = 0; q < parts; q++)
-                wg_str_addf(out, "            %s%d b%d = vload%d(0, b + %d);\n", vector, lanes, q, lanes,
-                            step * t.panel + q * lanes);
+                wg_str_addf(out, "        const %s%d b%d_%d = vload%d(0, b + %d);\n", vector, lanes, s, q, lanes,
+                            s * t.panel + q * lanes);
             for (int r = 0; r < t.mr; r++)
                 for (int q = 0; q < parts; q++)
-                    wg_str_addf(out, real ? "            c%d_%d = fma((%s%d)(a[%d]), b%d, c%d_%d);\n"
-                                          : "            c%d_%d = (%s%d)(a[%d]) * b%d + c%d_%d;\n",
-                                r, q, vector, lanes, step * t.mr + r, q, r, q);
-            wg_str_addf(out, "        }\n");
+                    wg_str_addf(out, multiply, r, q, vector, lanes, s * t.mr + r, s, q, r, q);
         }
-        int steps = loop ? 1 : 4;
-        wg_str_addf(out, "        a += %d;\n        b += %d;\n    }\n", steps * t.mr, steps * t.panel);
+        wg_str_addf(out, "    }\n");
     }
     for (int r = 0; r < t.mr; r++)
         for (int q = 0; q < parts; q++)
@@ -342,11 +307,13 @@ static const char SIMD_BODY[] =
     "                if (j % ($Q * $W) == 0)\n"
     "                    $N_pack_b(b + j * b_col + k0 * b_row, b_col, b_row, min(cols - j, (i64)$Q * $W), kc, pb);\n"
     "                for (i64 i = 0; i < rows; i += $R, c += keep) {\n"
-    "                    for (int s = 0; s < $W; s += $U) $N_micro(pa + i / $R * $I, pb + j / $W % $Q * $D + s, kc, k0 == 0, c + s);\n"
+    "                    for (int s = 0; s < $W; s += $U)\n"
+    "                        $N_micro(pa + i / $R * $I, pb + j / $W % $Q * $D + s, kc, k0 == 0, c + s);\n"
     "                    if (k0 + kc < k) continue;\n"
-    "                    for (int r = 0; r < (int)min(rows - i, (i64)$R); r++)\n"
-    "                        for (int s = 0; s < (int)min(cols - j, (i64)$W); s += 16)\n"
-    "                            $E($G$Hz, i0 + i + r, j0 + j + s, (int)min(cols - j - s, (i64)16), $V(vload16(0, c + r * $W + s)));\n"
+    "                    const int r_end = (int)min(rows - i, (i64)$R), s_end = (int)min(cols - j, (i64)$W);\n"
+    "                    for (int r = 0; r < r_end; r++)\n"
+    "                        for (int s = 0; s < s_end; s += 16)\n"
+    "                            $E($G$Hz, i0 + i + r, j0 + j + s, min(s_end - s, 16), $V(vload16(0, c + r * $W + s)));\n"
     "                }\n"
     "            }\n"
     "            k0 += block_k;\n"
@@ -357,17 +324,16 @@ static const char SIMD_BODY[] =
 static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print)
 {
     tile t = choose_tile(text->type, text->width);
-    char vector[16] = "";
-    if (TYPES[text->type].vector_prefix[0]) snprintf(vector, sizeof vector, "%s16", TYPES[text->type].vector_prefix);
+    const int a_panel = t.mr * t.kc + PAD, b_panel = t.panel * t.kc + PAD;
     const word w[] = {
         {'N', print->name, 0}, {'M', TYPES[text->type].memory, 0}, {'T', TYPES[text->type].calc, 0},
-        {'P', print->params, 0}, {'E', print->epilogue, 0}, {'V', vector, 0}, {'G', print->args, 0},
-        {'H', print->args[0] ? ", " : "", 0},
-        {'A', NULL, t.block_m / t.mr * (t.mr * t.kc + PAD)}, {'I', NULL, t.mr * t.kc + PAD}, {'D', NULL, t.panel * t.kc + PAD}, {'K', NULL, t.kc}, {'W', NULL, t.panel}, {'R', NULL, t.mr}, {'U', NULL, t.nr},
-        {'Y', NULL, 16}, {'Q', NULL, t.strip},
+        {'P', print->params, 0}, {'E', print->epilogue, 0}, {'V', TYPES[text->type].result, 0},
+        {'G', print->args, 0}, {'H', print->args[0] ? ", " : "", 0}, {'A', NULL, t.block_m / t.mr * a_panel},
+        {'I', NULL, a_panel}, {'D', NULL, b_panel}, {'W', NULL, t.panel}, {'R', NULL, t.mr}, {'U', NULL, t.nr},
+        {'Y', NULL, STRIP_A}, {'Q', NULL, STRIP_B},
     };
-    print_pack(out, print, text->type, "_a", "", t.mr, t.mr * t.kc + PAD);
-    print_pack(out, print, text->type, "_b", "", t.panel, t.panel * t.kc + PAD);
+    print_pack(out, print, text->type, "_a", t.mr, a_panel);
+    print_pack(out, print, text->type, "_b", t.panel, b_panel);
     print_micro(out, print, text->type, t);
     expand(out, SIMD_HEAD, w);
     wg_str_addf(out,
@@ -393,7 +359,7 @@ static const char SIMT_HEAD[] =
     "}\n\n"
     "KERNEL KERNEL_GROUP(256, 1, 1) void $N(GLOBAL const $M *a_, GLOBAL const $M *b_, $P)\n"
     "{\n"
-    "    LOCAL $T as[16][68];\n"
+    "    LOCAL $T as[16][68] __attribute__((aligned(16)));\n"
     "    LOCAL $T bs[16][66];\n"
     "    const int t = (int)LID(0), tx = t % 16, ty = t / 16;\n";
 static const char SIMT_BODY[] =
@@ -429,12 +395,11 @@ static const char SIMT_BODY[] =
 
 static void print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print)
 {
-    bool real = text->type == WG_GEMM_F32 || text->type == WG_GEMM_F64;
     const word w[] = {
         {'N', print->name, 0}, {'M', TYPES[text->type].memory, 0}, {'T', TYPES[text->type].calc, 0},
         {'P', print->params, 0}, {'E', print->epilogue, 0}, {'G', print->args, 0},
         {'H', print->args[0] ? ", " : "", 0},
-        {'F', real ? "fma(x[r], y[c], acc[r][c])" : "x[r] * y[c] + acc[r][c]", 0},
+        {'F', TYPES[text->type].real ? "fma(x[r], y[c], acc[r][c])" : "x[r] * y[c] + acc[r][c]", 0},
     };
     expand(out, SIMT_HEAD, w);
     print_block_loop(out, print, text->type);

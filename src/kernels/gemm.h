@@ -35,7 +35,6 @@ typedef struct wg_gemm_device {
     wg_gemm_form form;
     int float_width;   /* native float vector width (simd): 4, 8 or 16 */
     int compute_units; /* 0: unknown */
-    int64_t l2_bytes;  /* of one core; 0: unknown */
     int64_t max_items; /* largest global size wanted in work-items (65534 on POCL); 0: no bound */
 } wg_gemm_device;
 
@@ -75,10 +74,11 @@ typedef struct wg_gemm_plan {
 /* How a kernel is tied into the caller's program. */
 typedef struct wg_gemm_print {
     const char *name;     /* the kernel's; also the prefix of its helper functions */
-    const char *params;   /* parameters after A, B (simd and simt) and scratch (simd); must include the by-value struct named p */
+    const char *params;   /* parameters after A, B and (simd only) scratch; the last is the by-value struct named p */
     const char *epilogue; /* name of the epilogue function */
     const char *args;     /* what the epilogue gets first, such as "b2, b3, p"; may be "" */
     int base;             /* p.v[base + WG_GEMM_P_...] are this kernel's parameters */
+    /* Free for names in params and args: p, and b1, b2, ... */
 } wg_gemm_print;
 
 void wg_gemm_make_plan(wg_gemm_plan *plan, const wg_gemm_problem *problem, const wg_gemm_device *device);
