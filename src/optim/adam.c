@@ -21,7 +21,7 @@ static wg_tensor *mean_square(wg_update *u, wg_tensor *v, wg_tensor *g, double b
 }
 
 /* The corrections for the averages' start at 0 are numbers, so that a step's text is that of the step before. */
-static wg_tensor *update(const wg_optim *o, wg_slot *s, wg_tensor *grad, wg_update *u) {
+static void update(const wg_optim *o, const wg_slot *s, wg_tensor *grad, wg_update *u) {
     const wg_adam_opts *opts = &o->opts.adam;
     wg_tensor *p = s->param, *g = grad;
     if (opts->weight_decay != 0 && opts->decoupled) {
@@ -30,17 +30,14 @@ static wg_tensor *update(const wg_optim *o, wg_slot *s, wg_tensor *grad, wg_upda
         g = wg_update_note(u, wg_add(g, wg_update_note(u, wg_mul_scalar(p, opts->weight_decay))));
     }
     wg_tensor *zero = s->first && s->second ? NULL : wg_update_note(u, wg_zeros_like(p));
-    wg_tensor *m = lerp(u, s->first ? s->first : zero, g, 1 - opts->beta1);
-    wg_tensor *v = mean_square(u, s->second ? s->second : zero, g, opts->beta2);
-    if (!wg_update_state(&s->first, m) || !wg_update_state(&s->second, v)) {
-        return NULL;
-    }
+    u->first = lerp(u, s->first ? s->first : zero, g, 1 - opts->beta1);
+    u->second = mean_square(u, s->second ? s->second : zero, g, opts->beta2);
     double step = o->lr / (1 - pow(opts->beta1, (double)s->steps));
     double correction = sqrt(1 - pow(opts->beta2, (double)s->steps));
-    wg_tensor *root = wg_update_note(u, wg_div_scalar(wg_update_note(u, wg_sqrt(v)), correction));
+    wg_tensor *root = wg_update_note(u, wg_div_scalar(wg_update_note(u, wg_sqrt(u->second)), correction));
     wg_tensor *denominator = wg_update_note(u, wg_add_scalar(root, opts->eps));
-    wg_tensor *change = wg_update_note(u, wg_div(wg_update_note(u, wg_mul_scalar(m, step)), denominator));
-    return wg_update_note(u, wg_sub(p, change));
+    wg_tensor *change = wg_update_note(u, wg_div(wg_update_note(u, wg_mul_scalar(u->first, step)), denominator));
+    u->param = wg_update_note(u, wg_sub(p, change));
 }
 
 wg_adam_opts wg_adam_defaults(void) { return (wg_adam_opts){.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8}; }

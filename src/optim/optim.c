@@ -53,22 +53,31 @@ wg_tensor *wg_update_note(wg_update *u, wg_tensor *t) {
     return t;
 }
 
-bool wg_update_state(wg_tensor **state, wg_tensor *v) {
-    if (v && !*state) {
+/* Gives *state the value v; makes it first, if there is none yet. */
+static bool remember(wg_tensor **state, wg_tensor *v) {
+    bool fresh = v && !*state;
+    if (fresh) {
         *state = wg_keep(wg_zeros_like(v));
     }
-    return v && *state && wg_assign(*state, v) == WG_OK;
+    bool ok = !v || (*state && wg_assign(*state, v) == WG_OK);
+    if (fresh && !ok) {
+        wg_free(*state);
+        *state = NULL;
+    }
+    return ok;
 }
 
-static wg_status step_one(wg_optim *o, wg_slot *s) {
+static bool step_one(wg_optim *o, wg_slot *s) {
     wg_update u = {0};
     s->steps++;
-    wg_tensor *value = o->update(o, s, wg_update_note(&u, wg_grad(s->param)), &u);
-    wg_status status = value ? wg_assign(s->param, value) : wg_error_status(o->ctx);
+    o->update(o, s, wg_update_note(&u, wg_grad(s->param)), &u);
+    bool ok = u.param && remember(&s->first, u.first) && remember(&s->second, u.second) &&
+              wg_assign(s->param, u.param) == WG_OK;
+    s->steps -= !ok;
     for (int i = 0; i < u.count; i++) {
         wg_free(u.handle[i]);
     }
-    return status;
+    return ok;
 }
 
 wg_status wg_optim_step(wg_optim *o) {
@@ -76,14 +85,12 @@ wg_status wg_optim_step(wg_optim *o) {
         return WG_ERR_ARG;
     }
     bool before = wg_no_grad(o->ctx, true);
-    wg_status status = WG_OK;
-    for (size_t i = 0; i < o->count && status == WG_OK; i++) {
-        if (wg_has_grad(o->slots[i].param)) {
-            status = step_one(o, &o->slots[i]);
-        }
+    bool ok = true;
+    for (size_t i = 0; i < o->count && ok; i++) {
+        ok = !wg_has_grad(o->slots[i].param) || step_one(o, &o->slots[i]);
     }
     wg_no_grad(o->ctx, before);
-    return status;
+    return ok ? WG_OK : wg_error_status(o->ctx);
 }
 
 void wg_optim_zero_grad(wg_optim *o) {

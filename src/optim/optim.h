@@ -4,29 +4,28 @@
 
 #include <wengert/optim.h>
 
-/* A parameter, and what is remembered of its past: tensors of the optimiser's own, NULL until needed. */
+/* A parameter, and what is remembered of its past: tensors of the optimiser's own, NULL until there is something. */
 typedef struct wg_slot {
     wg_tensor *param, *first, *second;
-    int64_t steps;
+    int64_t steps; /* taken, the one in progress included */
 } wg_slot;
 
-/* Handles made by one update, freed when it is recorded. */
+/* One step of one parameter under construction: the handles made on the way, and what is to be assigned. */
 enum { WG_UPDATE_HANDLES = 16 };
 typedef struct wg_update {
     wg_tensor *handle[WG_UPDATE_HANDLES];
     int count;
+    wg_tensor *param, *first, *second; /* new values; NULL for what the slot does not have */
 } wg_update;
 
-/* Notes a handle (NULL is allowed) and returns it. */
+/* Notes a handle (NULL is allowed), to be freed when the step is recorded, and returns it. */
 wg_tensor *wg_update_note(wg_update *u, wg_tensor *t);
-/* Gives *state the value v; makes it, as zeros that the optimiser owns, if there is none yet. */
-bool wg_update_state(wg_tensor **state, wg_tensor *v);
 
 struct wg_optim {
     wg_ctx *ctx;
     double lr;
-    /* The value of s->param after the step; updates the state. NULL on error. */
-    wg_tensor *(*update)(const wg_optim *o, wg_slot *s, wg_tensor *grad, wg_update *u);
+    /* Fills in the new values; param NULL on error. */
+    void (*update)(const wg_optim *o, const wg_slot *s, wg_tensor *grad, wg_update *u);
     union {
         wg_sgd_opts sgd;
         wg_adam_opts adam;

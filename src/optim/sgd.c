@@ -9,24 +9,21 @@ static wg_tensor *add_scaled(wg_update *u, wg_tensor *a, wg_tensor *b, double s)
     return wg_update_note(u, wg_add(a, wg_update_note(u, wg_mul_scalar(b, s))));
 }
 
-static wg_tensor *update(const wg_optim *o, wg_slot *s, wg_tensor *grad, wg_update *u) {
+static void update(const wg_optim *o, const wg_slot *s, wg_tensor *grad, wg_update *u) {
     const wg_sgd_opts *opts = &o->opts.sgd;
     wg_tensor *d = grad;
     if (opts->weight_decay != 0) {
         d = add_scaled(u, d, s->param, opts->weight_decay);
     }
     if (opts->momentum != 0) {
-        wg_tensor *buf = d; /* the first step's */
+        u->first = d; /* the first step's */
         if (s->first) {
             wg_tensor *old = wg_update_note(u, wg_mul_scalar(s->first, opts->momentum));
-            buf = add_scaled(u, old, d, 1 - opts->dampening);
+            u->first = add_scaled(u, old, d, 1 - opts->dampening);
         }
-        if (!wg_update_state(&s->first, buf)) {
-            return NULL;
-        }
-        d = opts->nesterov ? add_scaled(u, d, buf, opts->momentum) : buf;
+        d = opts->nesterov ? add_scaled(u, d, u->first, opts->momentum) : u->first;
     }
-    return add_scaled(u, s->param, d, -o->lr);
+    u->param = add_scaled(u, s->param, d, -o->lr);
 }
 
 wg_sgd_opts wg_sgd_defaults(void) { return (wg_sgd_opts){.lr = 1e-3}; }
