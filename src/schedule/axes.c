@@ -188,7 +188,8 @@ static void cut(wg_lowering *l, size_t cache_bytes) {
     for (int i = 0; i < l->nreduced; i++) {
         reduced *= l->reduced[i];
     }
-    out->elems = rows * reduced * (lane_axis < 0 ? 1 : inner);
+    out->results = rows * (lane_axis < 0 ? 1 : inner);
+    out->elems = out->results * reduced;
     if (loop->mode == WG_LOOP_ROWS) {
         out->units = rows;
         return;

@@ -354,7 +354,22 @@ static void count_stages(wg_loop *loop) {
     }
 }
 
-static bool lower(const wg_partition *p, int group, size_t cache_bytes, bool epilogue, wg_lowered *out) {
+/* A matmul's operands come first among its buffers, then its scratch. */
+static void add_operands(wg_lowering *l, bool scratch) {
+    const wg_problem *p = l->part->problem;
+    const wg_task *t = &p->tasks[l->group->entries[0].task];
+    for (int k = 0; k < 2; k++) {
+        int ref = t->in[k].ref;
+        const wg_node *n = ref < 0 ? p->leaves[~ref].node : p->tasks[ref].node;
+        l->out->buffers[l->out->nbuffers++] =
+            (wg_buffer_use){ref < 0 ? wg_slot_leaf(~ref) : wg_slot_task(p, ref), n->dtype, false};
+    }
+    if (scratch) {
+        l->out->buffers[l->out->nbuffers++] = (wg_buffer_use){wg_slot_scratch(p), t->node->dtype, true};
+    }
+}
+
+static bool lower(const wg_partition *p, int group, size_t cache_bytes, int epilogue, wg_lowered *out) {
     const wg_group *g = &p->groups[group];
     *out = (wg_lowered){0};
     wg_lowering l = {.part = p, .group = g, .out = out};
@@ -367,6 +382,9 @@ static bool lower(const wg_partition *p, int group, size_t cache_bytes, bool epi
         out->failed = true;
     }
     if (!out->failed) {
+        if (epilogue) {
+            add_operands(&l, epilogue > 1);
+        }
         wg_axes_begin(&l, epilogue);
     }
     for (size_t i = 0; i < g->nentries && !out->failed; i++) {
@@ -386,10 +404,12 @@ static bool lower(const wg_partition *p, int group, size_t cache_bytes, bool epi
 }
 
 bool wg_lower_loop(const wg_partition *p, int group, size_t cache_bytes, wg_lowered *out) {
-    return lower(p, group, cache_bytes, false, out);
+    return lower(p, group, cache_bytes, 0, out);
 }
 
-bool wg_lower_epilogue(const wg_partition *p, int group, wg_lowered *out) { return lower(p, group, SIZE_MAX, true, out); }
+bool wg_lower_epilogue(const wg_partition *p, int group, bool scratch, wg_lowered *out) {
+    return lower(p, group, SIZE_MAX, scratch ? 2 : 1, out);
+}
 
 void wg_lowered_free(wg_lowered *l) {
     wg_mem_free(l->params);

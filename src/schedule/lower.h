@@ -9,13 +9,17 @@ static inline int wg_slot_leaf(int leaf) { return leaf; }
 static inline int wg_slot_task(const wg_problem *p, int task) { return (int)p->nleaves + task; }
 static inline int wg_slot_extra(const wg_problem *p, int task) { return (int)(p->nleaves + p->ntasks) + task; }
 
+/* What all matmul steps pack their operands into. */
+static inline int wg_slot_scratch(const wg_problem *p) { return (int)(p->nleaves + 2 * p->ntasks); }
+
 typedef struct wg_lowered {
     wg_loop loop;
     wg_param *params;
     int nparams, param_cap;
     wg_buffer_use buffers[WG_MAX_BUFFERS];
     int nbuffers;
-    int64_t units; /* pieces of work that can run side by side */
+    int64_t units;   /* pieces of work that can run side by side in the simd form */
+    int64_t results; /* points of the kept axes: work-items, or work-groups for rows, of the simt form */
     int64_t elems; /* points of the loop nest, for estimates */
     bool failed;   /* out of memory, or larger than a kernel can be */
 } wg_lowered;
@@ -23,8 +27,9 @@ typedef struct wg_lowered {
 /* Lowers a loop group. cache_bytes: results larger than this are stored past the cache. */
 bool wg_lower_loop(const wg_partition *p, int group, size_t cache_bytes, wg_lowered *out);
 /* Lowers what joined a matmul: the loop's body computes from the product (its first instruction, WG_P_CONST as a
- * place holder); kept axes are batch, row, column, not merged. */
-bool wg_lower_epilogue(const wg_partition *p, int group, wg_lowered *out);
+ * place holder); kept axes are batch, row, column, not merged. Buffers 0 and 1 are the operands, 2 is the plan's scratch
+ * if the kernel takes one. */
+bool wg_lower_epilogue(const wg_partition *p, int group, bool scratch, wg_lowered *out);
 void wg_lowered_free(wg_lowered *l);
 
 /* Numbers a parameter. */

@@ -1,0 +1,26 @@
+/* A kernel's complete text: its body under a placeholder name, and the sections of the kernel library it needs. */
+#ifndef WG_CODEGEN_PROGRAM_H
+#define WG_CODEGEN_PROGRAM_H
+
+#include "base/str.h"
+#include "runtime/backend.h"
+#include "schedule/plan.h"
+
+/* Stands for the kernel's name in a body; it occurs nowhere else in the dialect. */
+#define WG_NAME_MARK "@"
+
+/* Prints a loop step. Its text depends on structure alone: equal texts are one kernel. */
+void wg_print_loop(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs);
+/* Prints the function that takes a product's results; the matmul kernel's own text follows from src/kernels. */
+void wg_print_epilogue(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs);
+/* Prints an index_add of a dtype; its parameters are outer, n, inner, count, then the buffers' offsets. */
+void wg_print_scatter(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs);
+/* "GLOBAL f32 *b3, ..., const @_params p" and "b3, ..., p" for a matmul. */
+void wg_print_params(const wg_lowered *l, int from, wg_str *params, wg_str *args);
+
+/* What a program of kernels with these needs begins with, after the backend's prelude. */
+void wg_print_library(wg_form form, wg_language language, const char *needs, wg_str *out);
+/* Appends a body under the kernel's name. */
+void wg_print_named(const char *body, const char *name, wg_str *out);
+
+#endif

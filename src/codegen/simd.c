@@ -1,0 +1,135 @@
+/* The simd form: one work-item takes a share of the units and walks each with 16-wide vectors. */
+#include "base/alloc.h"
+#include "codegen/text.h"
+
+#include <stdio.h>
+
+/* The loops over the reduced axes; lanes lie on the last one in mode ROWS. Returns the indentation inside. */
+static int open_loops(wg_text *t, int indent) {
+    const wg_loop *loop = &t->l->loop;
+    bool on_rows = loop->mode == WG_LOOP_ROWS;
+    wg_str *s = &t->body;
+    for (int i = 0; i < loop->nreduced; i++) {
+        char size[24];
+        if (i == 0) {
+            snprintf(size, sizeof size, "size0");
+        } else {
+            snprintf(size, sizeof size, "p.v[%d]", loop->reduced_size[i]);
+        }
+        if (on_rows && i == loop->nreduced - 1) {
+            wg_str_addf(s, "%*sfor (i64 i = 0; i < %s; i += 16) {\n%*sconst int n = %s - i < 16 ? (int)(%s - i) : 16;\n",
+                        indent, "", size, indent + 4, "", size, size);
+        } else {
+            wg_str_addf(s, "%*sfor (i64 r%d = 0; r%d < %s; r%d++) {\n", indent, "", i, i, size, i);
+        }
+        indent += 4;
+    }
+    return indent;
+}
+
+static void close_loops(wg_text *t, int indent) {
+    for (int i = 0; i < t->l->loop.nreduced; i++) {
+        indent -= 4;
+        wg_str_addf(&t->body, "%*s}\n", indent, "");
+    }
+}
+
+static void print_stage(wg_text *t, int stage, int indent, bool *need) {
+    const wg_loop *loop = &t->l->loop;
+    bool on_rows = loop->mode == WG_LOOP_ROWS;
+    wg_text_mark(loop, stage, need);
+    for (int i = 0; i < loop->ninsts; i++) {
+        if (wg_text_is_reduction(&loop->inst[i]) && loop->inst[i].stage == stage + 1) {
+            wg_text_acc_begin(t, i, indent);
+        }
+    }
+    int in = open_loops(t, indent);
+    for (int i = 0; i < loop->ninsts; i++) {
+        if (need[i]) {
+            wg_text_inst(t, i, in);
+        }
+        if (wg_text_is_reduction(&loop->inst[i]) && loop->inst[i].stage == stage + 1) {
+            wg_text_acc_step(t, i, in, on_rows, on_rows ? "lane_numbers(i, 1)" : "splat_i64(r0)");
+        }
+    }
+    wg_text_stores(t, stage, true, in);
+    close_loops(t, in);
+    for (int i = 0; i < loop->ninsts; i++) {
+        const wg_inst *r = &loop->inst[i];
+        if (!wg_text_is_reduction(r) || r->stage != stage + 1) {
+            continue;
+        }
+        const char *type = wg_text_type(loop->inst[r->a].dtype);
+        const char *name = r->prim == WG_P_RSUM ? "sum" : r->prim == WG_P_RMAX ? "max" : "min";
+        if (r->prim == WG_P_RARGMAX && on_rows) {
+            wg_str_addf(&t->body, "%*sconst vi64 x%d = across_argmax_%s(c%d, w%d);\n", indent, "", i, type, i, i);
+        } else if (r->prim == WG_P_RARGMAX) {
+            wg_str_addf(&t->body, "%*sconst vi64 x%d = w%d;\n", indent, "", i, i);
+        } else if (on_rows) {
+            wg_str_addf(&t->body, "%*sconst %s x%d = across_%s_%s(c%d);\n", indent, "", wg_text_register(r->dtype), i, name,
+                        type, i);
+        } else {
+            wg_str_addf(&t->body, "%*sconst %s x%d = c%d;\n", indent, "", wg_text_register(r->dtype), i, i);
+        }
+    }
+}
+
+/* Everything of one unit's results: between and in the loops over the reduced axes, stage by stage. */
+static void print_body(wg_text *t, int indent, bool *need) {
+    const wg_loop *loop = &t->l->loop;
+    for (int s = 0; s <= loop->nstages; s++) {
+        if (s > 0 || loop->mode == WG_LOOP_ROWS) {
+            wg_text_kept(t, s, true, indent);
+        }
+        wg_text_kept(t, s, false, indent);
+        wg_text_stores(t, s, false, indent);
+        if (s < loop->nstages && loop->nreduced > 0) {
+            print_stage(t, s, indent, need);
+        }
+    }
+}
+
+void wg_text_simd(wg_text *t) {
+    const wg_loop *loop = &t->l->loop;
+    wg_str *s = &t->body;
+    bool *need = wg_mem_alloc((size_t)loop->ninsts + 1);
+    if (!need) {
+        s->failed = true;
+        return;
+    }
+    wg_str_addf(s, "typedef struct { i64 v[%d]; } %s_params;\n", t->l->nparams, t->name);
+    wg_str_addf(s, "KERNEL_GROUP(1, 1, 1) %s(", t->name);
+    wg_text_params(t, s, 0);
+    wg_str_add(s, ") {\n");
+    wg_text_ones(t, 4);
+    bool on_rows = loop->mode == WG_LOOP_ROWS;
+    int axes = loop->nkept - (on_rows ? 0 : 1);
+    wg_str_add(s, "    const i64 rows = 1");
+    for (int i = 0; i < axes; i++) {
+        wg_str_addf(s, " * p.v[%d]", loop->kept_size[i]);
+    }
+    wg_str_add(s, ";\n");
+    if (on_rows) {
+        wg_str_add(s, "    const i64 units = rows;\n");
+    } else {
+        wg_str_addf(s, "    const i64 inner = p.v[%d], block = p.v[%d], blocks = (inner + block - 1) / block;\n",
+                    loop->kept_size[loop->nkept - 1], loop->block);
+        wg_str_add(s, "    const i64 units = rows * blocks;\n");
+    }
+    wg_str_add(s, "    const i64 last = units * (GRP(0) + 1) / NGRP(0);\n"
+                  "    for (i64 u = units * GRP(0) / NGRP(0); u < last; u++) {\n");
+    wg_text_rows(t, 8, on_rows ? "u" : "u / blocks");
+    wg_text_bases(t, 8);
+    if (on_rows) {
+        print_body(t, 8, need);
+    } else {
+        wg_text_kept(t, 0, true, 8);
+        wg_str_add(s, "        const i64 first = u % blocks * block, end = first + block < inner ? first + block : inner;\n"
+                      "        for (i64 i = first; i < end; i += 16) {\n"
+                      "            const int n = end - i < 16 ? (int)(end - i) : 16;\n");
+        print_body(t, 12, need);
+        wg_str_add(s, "        }\n");
+    }
+    wg_str_add(s, "    }\n}\n");
+    wg_mem_free(need);
+}

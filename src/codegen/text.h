@@ -1,0 +1,65 @@
+/* Printing fused groups as kernel text: what the two forms share. */
+#ifndef WG_CODEGEN_TEXT_H
+#define WG_CODEGEN_TEXT_H
+
+#include "base/str.h"
+#include "runtime/backend.h"
+#include "schedule/lower.h"
+
+/* Work-items of a group in the simt form. */
+#define WG_GROUP_ITEMS_MAP 256
+#define WG_GROUP_ITEMS_ROWS 64
+
+/* The kernel under print: its lowered group, its text, and which sections of the kernel library it needs. */
+typedef struct wg_text {
+    const wg_lowered *l;
+    wg_form form;
+    const char *name;
+    wg_str body;
+    wg_str needs; /* names of sections, a space after each */
+} wg_text;
+
+/* "f32", "i64", ...: names in the lane vocabulary; u8 computes in i32, bool is "mask". */
+const char *wg_text_type(uint8_t dtype);
+/* The type of a register: "vf32", "vmask", ... */
+const char *wg_text_register(uint8_t dtype);
+/* The type in memory: "float", "uchar", ... */
+const char *wg_text_memory(uint8_t dtype);
+/* The name of a dtype in memory functions: u8 and bool have their own. */
+const char *wg_text_memory_name(uint8_t dtype);
+/* Notes that a section is needed. */
+void wg_text_need(wg_text *t, const char *format, uint8_t dtype);
+
+/* "const vf32 x7 = ...;" for an instruction that is no reduction, at the given indentation. */
+void wg_text_inst(wg_text *t, int inst, int indent);
+/* The store of an instruction's value. */
+void wg_text_store(wg_text *t, const wg_store *s, int indent);
+/* Accumulator of a reduction: declaration, and one step with x; `masked`: only the first n lanes count. */
+void wg_text_acc_begin(wg_text *t, int inst, int indent);
+void wg_text_acc_step(wg_text *t, int inst, int indent, bool masked, const char *position);
+
+/* Kernel parameters "GLOBAL f32 *b0, ..., const NAME_params p", and as arguments "b0, ..., p". */
+void wg_text_params(const wg_text *t, wg_str *out, int from);
+void wg_text_args(const wg_text *t, wg_str *out, int from);
+
+/* Prints the kernel named t->name into t->body. */
+void wg_text_simd(wg_text *t);
+void wg_text_simt(wg_text *t);
+/* Prints what a matmul calls with each piece of its product, as function `NAME_epilogue`. */
+void wg_text_epilogue(wg_text *t);
+
+/* Everything computed for loop s (levels ELEM) or between loops (level KEPT, stage s): set flags in need[ninsts]. */
+void wg_text_mark(const wg_loop *loop, int stage, bool *need);
+/* Whether a store happens in a loop over the reduced axes, and in which; else the stage after which it can. */
+int wg_text_store_stage(const wg_loop *loop, const wg_store *s, bool *in_loop);
+bool wg_text_is_reduction(const wg_inst *in);
+/* Instructions of level ONE; of level KEPT at a stage, uniform or not; the stores of a stage, in loops or between. */
+void wg_text_ones(wg_text *t, int indent);
+void wg_text_kept(wg_text *t, int stage, bool uniform, int indent);
+void wg_text_stores(wg_text *t, int stage, bool looped, int indent);
+/* The coordinates k0, k1, ... of a unit of work, whose number among the rows is the expression `row`. */
+void wg_text_rows(wg_text *t, int indent, const char *row);
+/* Where each access starts in that row (a0, a1, ...), and size0, the length of the first reduced axis. */
+void wg_text_bases(wg_text *t, int indent);
+
+#endif

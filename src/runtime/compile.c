@@ -1,0 +1,202 @@
+/* Compiling a plan: the text of its steps, their kernels, and the sizes of their launches. */
+#include "base/alloc.h"
+#include "codegen/program.h"
+#include "kernels/gemm.h"
+#include "runtime/exec.h"
+#include "tensor/dtype.h"
+
+#include <string.h>
+
+/* Below this many elements and multiply-adds a plan runs in the calling thread, where launching costs least. */
+#define INLINE_WORK (1 << 15)
+/* A work-item of the simd form should have at least this much to do. */
+#define LEAST_SHARE (1 << 13)
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static void shape_launch(wg_exec_step *s, int64_t groups, int64_t local, const wg_limits *limits) {
+    groups = least(groups < 1 ? 1 : groups, limits->max_groups[0]);
+    for (int i = 0; i < 3; i++) {
+        s->groups[i] = i == 0 ? (uint32_t)groups : 1;
+        s->local[i] = i == 0 ? (uint32_t)local : 1;
+    }
+}
+
+/* How many work-items share a step in the simd form: a few for each core, so that a slow one is evened out. */
+static int64_t shares(const wg_engine *e, const wg_exec *x, const wg_lowered *l) {
+    if (x->queue == WG_QUEUE_INLINE) {
+        return 1;
+    }
+    int64_t most = 4 * (int64_t)e->dev.limits->compute_units;
+    return least(least(l->units, most), 1 + l->elems / LEAST_SHARE);
+}
+
+static void compile_loop(const wg_engine *e, const wg_exec *x, wg_step *step, wg_exec_step *s, wg_kernel_want *want) {
+    wg_print_loop(&step->l, e->form, &want->body, &want->needs);
+    if (e->form == WG_SIMD) {
+        shape_launch(s, shares(e, x, &step->l), 1, e->dev.limits);
+    } else if (step->l.loop.mode == WG_LOOP_ROWS) {
+        shape_launch(s, step->l.results, 64, e->dev.limits);
+    } else {
+        shape_launch(s, (step->l.results + 255) / 256, 256, e->dev.limits);
+    }
+}
+
+static void compile_scatter(const wg_engine *e, const wg_exec *x, wg_step *step, wg_exec_step *s, wg_kernel_want *want) {
+    const wg_scatter *c = &step->scatter;
+    const int64_t sizes[] = {c->outer, c->n, c->inner, c->count};
+    for (int i = 0; i < 4; i++) {
+        wg_lower_param(&step->l, WG_PARAM_VALUE, WG_I64, 0, sizes[i]);
+    }
+    for (int i = 0; i < 4; i++) {
+        wg_lower_param(&step->l, WG_PARAM_OFFSET, WG_I64, i, i < 3 ? c->offset[i] : 0);
+    }
+    wg_print_scatter(&step->l, e->form, &want->body, &want->needs);
+    if (e->form == WG_SIMD) {
+        shape_launch(s, shares(e, x, &step->l), 1, e->dev.limits);
+    } else {
+        shape_launch(s, (c->outer * c->inner + 255) / 256, 256, e->dev.limits);
+    }
+}
+
+static wg_gemm_type gemm_type(uint8_t dtype) {
+    return dtype == WG_F64 ? WG_GEMM_F64 : dtype == WG_I32 ? WG_GEMM_I32 : dtype == WG_I64 ? WG_GEMM_I64 : WG_GEMM_F32;
+}
+
+static void compile_matmul(const wg_engine *e, wg_exec *x, wg_step *step, wg_exec_step *s, wg_kernel_want *want) {
+    const wg_product *m = &step->product;
+    const wg_limits *limits = e->dev.limits;
+    uint8_t dtype = step->l.buffers[0].dtype;
+    wg_gemm_problem problem = {
+        .type = gemm_type(dtype), .m = m->m,         .n = m->n,         .k = m->k,         .rank = m->rank,
+        .a_offset = m->a_offset,  .a_row = m->a_row, .a_col = m->a_col, .b_offset = m->b_offset,
+        .b_row = m->b_row,        .b_col = m->b_col,
+    };
+    memcpy(problem.batch, m->batch, sizeof problem.batch);
+    memcpy(problem.a_batch, m->a_batch, sizeof problem.a_batch);
+    memcpy(problem.b_batch, m->b_batch, sizeof problem.b_batch);
+    wg_gemm_device device = {.form = e->form == WG_SIMD ? WG_GEMM_SIMD : WG_GEMM_SIMT,
+                             .float_width = limits->native_floats,
+                             .compute_units = x->queue == WG_QUEUE_INLINE ? 1 : limits->compute_units,
+                             .max_items = limits->max_groups[0]};
+    wg_gemm_plan plan;
+    wg_gemm_make_plan(&plan, &problem, &device);
+    int base = step->l.nparams;
+    for (int i = 0; i < WG_GEMM_P_COUNT; i++) {
+        bool offset = i == WG_GEMM_P_A_OFFSET || i == WG_GEMM_P_B_OFFSET ||
+                      (i == WG_GEMM_P_SCRATCH_OFFSET && e->form == WG_SIMD);
+        int buffer = i == WG_GEMM_P_A_OFFSET ? 0 : i == WG_GEMM_P_B_OFFSET ? 1 : 2;
+        wg_lower_param(&step->l, offset ? WG_PARAM_OFFSET : WG_PARAM_VALUE, WG_I64, buffer, plan.v[i]);
+    }
+    wg_str params = {0}, args = {0};
+    int from = e->form == WG_SIMD ? 3 : 2;
+    wg_print_epilogue(&step->l, e->form, &want->body, &want->needs);
+    wg_print_params(&step->l, from, &params, &args);
+    wg_gemm_print print = {WG_NAME_MARK, wg_str_text(&params), WG_NAME_MARK "_epilogue", wg_str_text(&args), base};
+    wg_gemm_print_text(&want->body, &plan.text, &print);
+    want->body.failed = want->body.failed || params.failed || args.failed;
+    wg_str_free(&params);
+    wg_str_free(&args);
+    for (int i = 0; i < 3; i++) {
+        s->groups[i] = (uint32_t)plan.grid[i];
+        s->local[i] = (uint32_t)plan.group[i];
+    }
+    size_t bytes = (size_t)plan.scratch * wg_dtype_size((wg_dtype)dtype);
+    x->scratch_bytes = bytes > x->scratch_bytes ? bytes : x->scratch_bytes;
+}
+
+/* The parameters as a run starts from them, and which of them it fills in. */
+static bool settle_params(wg_exec_step *s, const wg_lowered *l) {
+    s->nparams = l->nparams;
+    s->params = wg_mem_zalloc((size_t)(l->nparams + 1) * sizeof *s->params);
+    s->fixups = wg_mem_alloc((size_t)(l->nparams + 1) * sizeof *s->fixups);
+    for (int i = 0; s->params && s->fixups && i < l->nparams; i++) {
+        s->params[i] = l->params[i].value;
+        if (l->params[i].kind != WG_PARAM_VALUE) {
+            s->fixups[s->nfixups++] = i;
+        }
+    }
+    return s->params && s->fixups;
+}
+
+static bool compile_steps(const wg_engine *e, wg_exec *x, wg_kernel_want *wants) {
+    for (int i = 0; i < x->plan->nsteps; i++) {
+        wg_step *step = &x->plan->steps[i];
+        wg_exec_step *s = &x->steps[i];
+        switch (step->kind) {
+        case WG_GROUP_LOOP:
+            compile_loop(e, x, step, s, &wants[i]);
+            break;
+        case WG_GROUP_MATMUL:
+            compile_matmul(e, x, step, s, &wants[i]);
+            break;
+        case WG_GROUP_SCATTER:
+            compile_scatter(e, x, step, s, &wants[i]);
+            break;
+        }
+        if (!settle_params(s, &step->l)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool allocate(wg_exec *x) {
+    size_t n = (size_t)x->plan->nslots, steps = (size_t)x->plan->nsteps;
+    x->steps = wg_mem_zalloc((steps + 1) * sizeof *x->steps);
+    x->values = wg_mem_zalloc(n * sizeof *x->values);
+    x->mem = wg_mem_zalloc(n * sizeof *x->mem);
+    x->offset = wg_mem_zalloc(n * sizeof *x->offset);
+    x->blocks = wg_mem_zalloc(((size_t)x->plan->nblocks + 1) * sizeof *x->blocks);
+    return x->steps && x->values && x->mem && x->offset && x->blocks;
+}
+
+wg_exec *wg_exec_make(wg_engine *e, wg_plan *plan, wg_err *err) {
+    wg_exec *x = wg_mem_zalloc(sizeof *x);
+    wg_kernel_want *wants = wg_mem_zalloc(((size_t)plan->nsteps + 1) * sizeof *wants);
+    if (x) {
+        x->plan = plan;
+    } else {
+        wg_plan_free(plan);
+    }
+    bool ok = x && wants && allocate(x);
+    if (ok && e->dev.limits->inline_queue && plan->work < INLINE_WORK) {
+        x->queue = WG_QUEUE_INLINE;
+    }
+    ok = ok && compile_steps(e, x, wants);
+    if (!ok) {
+        wg_err_set(err, WG_ERR_NOMEM, "out of host memory for a plan");
+    } else if (!e->dev.limits->interprets) {
+        ok = wg_programs_get(&e->programs, e->form, x->queue, wants, (size_t)plan->nsteps, err) == WG_OK;
+    }
+    for (int i = 0; wants && i < (x ? x->plan->nsteps : 0); i++) {
+        if (x->steps) {
+            x->steps[i].kernel = wants[i].kernel;
+        }
+        wg_str_free(&wants[i].body);
+        wg_str_free(&wants[i].needs);
+    }
+    wg_mem_free(wants);
+    if (!ok) {
+        wg_exec_free(x);
+        return NULL;
+    }
+    return x;
+}
+
+void wg_exec_free(wg_exec *x) {
+    if (!x) {
+        return;
+    }
+    for (int i = 0; x->steps && i < x->plan->nsteps; i++) {
+        wg_mem_free(x->steps[i].params);
+        wg_mem_free(x->steps[i].fixups);
+    }
+    wg_plan_free(x->plan);
+    wg_mem_free(x->steps);
+    wg_mem_free(x->values);
+    wg_mem_free(x->mem);
+    wg_mem_free(x->offset);
+    wg_mem_free(x->blocks);
+    wg_mem_free(x);
+}

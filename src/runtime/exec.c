@@ -1,0 +1,196 @@
+/* Running a compiled plan: memory, parameters, launches. The hot path of a replay. */
+#include "runtime/exec.h"
+
+#include "base/alloc.h"
+#include "tensor/dtype.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static size_t slot_bytes(const wg_slot *s) { return (size_t)s->elems * wg_dtype_size((wg_dtype)s->dtype); }
+
+static void release(wg_engine *e, wg_exec *x, bool kept_too) {
+    for (int b = 0; b <= x->plan->nblocks; b++) {
+        wg_pool_put(&e->pool, x->blocks[b]);
+        x->blocks[b] = NULL;
+    }
+    for (int i = 0; kept_too && i < x->plan->nslots; i++) {
+        if (x->plan->slots[i].kind == WG_SLOT_KEPT && x->plan->slots[i].over < 0) {
+            wg_value_free(&e->pool, x->values[i]);
+        }
+        x->values[i] = NULL;
+    }
+}
+
+/* Obtains everything the run writes to: all of it, or nothing. */
+static wg_status obtain(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err) {
+    wg_plan *plan = x->plan;
+    for (int b = 0; b < plan->nblocks; b++) {
+        wg_status status = wg_pool_get(&e->pool, (size_t)plan->blocks[b], &x->blocks[b], err);
+        if (status != WG_OK) {
+            return status;
+        }
+    }
+    if (x->scratch_bytes) {
+        wg_status status = wg_pool_get(&e->pool, x->scratch_bytes, &x->blocks[plan->nblocks], err);
+        if (status != WG_OK) {
+            return status;
+        }
+    }
+    for (int i = 0; i < plan->nslots; i++) {
+        const wg_slot *s = &plan->slots[i];
+        if (s->kind == WG_SLOT_LEAF) {
+            x->values[i] = p->leaves[i].node->value;
+        } else if (s->kind == WG_SLOT_KEPT && s->over < 0) {
+            x->values[i] = wg_value_new(&e->pool, slot_bytes(s), err);
+            if (!x->values[i]) {
+                return err->status;
+            }
+        }
+    }
+    return WG_OK;
+}
+
+static void locate(wg_exec *x) {
+    const wg_plan *plan = x->plan;
+    for (int i = 0; i < plan->nslots; i++) {
+        const wg_slot *s = &plan->slots[i];
+        const wg_block *block = NULL;
+        if (s->kind == WG_SLOT_KEPT && s->over >= 0) {
+            x->values[i] = x->values[s->over];
+        }
+        if (s->kind == WG_SLOT_TEMP) {
+            block = i == plan->scratch_slot ? x->blocks[plan->nblocks] : s->block >= 0 ? x->blocks[s->block] : NULL;
+        } else if (x->values[i]) {
+            block = x->values[i]->block;
+        }
+        x->mem[i] = block ? block->mem : NULL;
+        x->offset[i] = block ? block->offset : 0;
+    }
+}
+
+/* A scalar as the 64 bits a kernel expects of its dtype; conversions are total. */
+static int64_t scalar_bits(double value, uint8_t dtype) {
+    int64_t bits = 0;
+    if (dtype == WG_F32) {
+        float f = (float)value;
+        uint32_t u;
+        memcpy(&u, &f, sizeof u);
+        return (int64_t)u;
+    }
+    if (dtype == WG_F64) {
+        memcpy(&bits, &value, sizeof bits);
+        return bits;
+    }
+    if (isnan(value)) {
+        return 0;
+    }
+    return value >= 0x1p63 ? INT64_MAX : value <= -0x1p63 ? INT64_MIN : (int64_t)value;
+}
+
+static void fill_params(const wg_exec *x, int step, const wg_problem *p, int64_t *out) {
+    const wg_exec_step *s = &x->steps[step];
+    const wg_lowered *l = &x->plan->steps[step].l;
+    memcpy(out, s->params, (size_t)s->nparams * sizeof *out);
+    for (int i = 0; i < s->nfixups; i++) {
+        const wg_param *param = &l->params[s->fixups[i]];
+        int64_t *value = &out[s->fixups[i]];
+        if (param->kind == WG_PARAM_OFFSET) {
+            const wg_buffer_use *b = &l->buffers[param->index];
+            *value += (int64_t)(x->offset[b->slot] / wg_dtype_size((wg_dtype)b->dtype));
+        } else if (param->kind == WG_PARAM_SCALAR) {
+            *value = scalar_bits(p->scalars[param->index], param->dtype);
+        } else {
+            memcpy(value, &p->scalars[param->index], sizeof *value);
+        }
+    }
+}
+
+static wg_status interpret(wg_engine *e, const wg_exec *x, int step, const int64_t *params, wg_err *err) {
+    const wg_lowered *l = &x->plan->steps[step].l;
+    char *mem[WG_MAX_BUFFERS];
+    if (wg_fault_hit(WG_FAULT_LAUNCH)) {
+        return wg_err_set(err, WG_ERR_LAUNCH, "injected launch failure");
+    }
+    for (int i = 0; i < l->nbuffers; i++) {
+        mem[i] = x->mem[l->buffers[i].slot] ? x->mem[l->buffers[i].slot]->host : NULL;
+    }
+    (void)e;
+    return wg_interpret(&x->plan->steps[step], params, mem)
+               ? WG_OK
+               : wg_err_set(err, WG_ERR_NOMEM, "out of host memory for the interpreter");
+}
+
+static wg_status launch(wg_engine *e, const wg_exec *x, int step, const wg_problem *p, wg_err *err) {
+    const wg_exec_step *s = &x->steps[step];
+    const wg_lowered *l = &x->plan->steps[step].l;
+    int64_t params[WG_MAX_PARAMS];
+    const wg_mem *buffers[WG_MAX_BUFFERS];
+    fill_params(x, step, p, params);
+    if (e->dev.limits->interprets) {
+        return interpret(e, x, step, params, err);
+    }
+    for (int i = 0; i < l->nbuffers; i++) {
+        buffers[i] = x->mem[l->buffers[i].slot];
+    }
+    wg_launch launch = {.kernel = s->kernel,
+                        .groups = {s->groups[0], s->groups[1], s->groups[2]},
+                        .local = {s->local[0], s->local[1], s->local[2]},
+                        .buffers = buffers,
+                        .nbuffers = l->nbuffers,
+                        .params = params,
+                        .param_bytes = (size_t)s->nparams * sizeof *params};
+    return wg_dev_launch(&e->dev, x->queue, &launch, err);
+}
+
+static bool nothing_to_do(const wg_plan *plan, int step) { return plan->steps[step].l.results == 0; }
+
+/* Bytes that a launch was about to overwrite, or may have begun to, are lost: so says their node. */
+static void mark_lost(const wg_exec *x, const wg_problem *p, int failed) {
+    for (int i = 0; i < x->plan->nslots; i++) {
+        const wg_slot *s = &x->plan->slots[i];
+        if (s->kind == WG_SLOT_KEPT && s->over >= 0 && s->first <= failed) {
+            p->leaves[s->over].node->flags |= WG_NODE_LOST;
+        }
+    }
+}
+
+static void take_over(const wg_exec *x, const wg_problem *p) {
+    for (int i = 0; i < x->plan->nslots; i++) {
+        const wg_slot *s = &x->plan->slots[i];
+        if (s->kind == WG_SLOT_KEPT && s->over >= 0) {
+            p->leaves[s->over].node->value = NULL;
+        }
+    }
+}
+
+wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err) {
+    wg_status status = obtain(e, x, p, err);
+    if (status != WG_OK) {
+        release(e, x, true);
+        return status;
+    }
+    locate(x);
+    for (int i = 0; i < x->plan->nsteps && status == WG_OK; i++) {
+        if (nothing_to_do(x->plan, i)) {
+            continue;
+        }
+        if (e->log_kernel) {
+            fprintf(stderr, "wengert: kernel %d/%d %s\n", i + 1, x->plan->nsteps, x->plan->steps[i].ops);
+        }
+        status = launch(e, x, i, p, err);
+        if (status == WG_OK) {
+            e->launches++;
+        } else {
+            mark_lost(x, p, i);
+        }
+    }
+    if (status != WG_OK) {
+        release(e, x, true);
+        return status;
+    }
+    take_over(x, p);
+    release(e, x, false);
+    return WG_OK;
+}

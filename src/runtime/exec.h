@@ -1,0 +1,56 @@
+/*
+ * Executing plans: a plan compiled for a device (kernels looked up, launch sizes chosen), and its runs.
+ */
+#ifndef WG_RUNTIME_EXEC_H
+#define WG_RUNTIME_EXEC_H
+
+#include "runtime/programs.h"
+#include "runtime/value.h"
+#include "schedule/plan.h"
+
+typedef struct wg_exec_step {
+    wg_kernel *kernel; /* NULL if there is nothing to do */
+    uint32_t groups[3], local[3];
+    int64_t *params; /* as they are but for the fixups */
+    int nparams;
+    int *fixups; /* parameters that hold offsets and scalars */
+    int nfixups;
+} wg_exec_step;
+
+typedef struct wg_exec {
+    wg_plan *plan; /* owned */
+    wg_queue queue;
+    wg_exec_step *steps;
+    size_t scratch_bytes;
+    /* Scratch of a run: where each slot and block lies. */
+    wg_value **values;  /* by slot: kept and leaf values of the run under way */
+    wg_block **blocks;  /* plan->nblocks temporaries, then the scratch */
+    const wg_mem **mem; /* by slot */
+    size_t *offset;     /* by slot, in bytes */
+} wg_exec;
+
+typedef struct wg_engine {
+    wg_dev dev;
+    wg_pool pool;
+    wg_programs programs;
+    wg_form form;
+    bool fuse, log_plan, log_kernel, log_memory;
+    uint64_t launches;
+} wg_engine;
+
+/* Compiles a plan, which it takes over (frees on failure too). NULL with the error set. */
+wg_exec *wg_exec_make(wg_engine *e, wg_plan *plan, wg_err *err);
+void wg_exec_free(wg_exec *x);
+
+/*
+ * Runs it on a problem of the same key. On success x->values[] holds, for each KEPT slot, a value that the caller takes
+ * over; a value written over a leaf's bytes is the leaf's own struct, taken out of its node. All memory is obtained
+ * before the first launch: WG_ERR_DEVICE_MEM and WG_ERR_NOMEM have changed nothing. If a launch fails, `lost` tells:
+ * nodes whose bytes were to be overwritten have been marked WG_NODE_LOST.
+ */
+wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err);
+
+/* Interprets one step on the host; params are complete, mem[i] is buffer i's first byte. In interpret.c. */
+bool wg_interpret(const wg_step *step, const int64_t *params, char *const *mem);
+
+#endif

@@ -1,0 +1,190 @@
+/* The program cache. */
+#include "runtime/programs.h"
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "codegen/program.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct wg_program_entry {
+    struct wg_program_entry *next;
+    uint64_t hash;
+    char *body;
+    size_t len;
+    int queue;
+    wg_kernel *kernel;
+} entry;
+
+typedef struct wg_built {
+    struct wg_built *next;
+    wg_program *program;
+} built;
+
+void wg_programs_init(wg_programs *p, const wg_dev *dev) { *p = (wg_programs){.dev = dev}; }
+
+void wg_programs_drop(wg_programs *p) {
+    for (size_t i = 0; i < p->nbuckets; i++) {
+        for (entry *e = p->buckets[i], *next; e; e = next) {
+            next = e->next;
+            wg_mem_free(e->body);
+            wg_mem_free(e);
+        }
+    }
+    for (built *b = p->built, *next; b; b = next) {
+        next = b->next;
+        wg_dev_unbuild(p->dev, b->program);
+        wg_mem_free(b);
+    }
+    wg_mem_free(p->buckets);
+    *p = (wg_programs){.dev = p->dev};
+}
+
+static entry *find(const wg_programs *p, uint64_t hash, const wg_str *body, wg_queue queue) {
+    for (entry *e = p->nbuckets ? p->buckets[hash & (p->nbuckets - 1)] : NULL; e; e = e->next) {
+        if (e->hash == hash && e->queue == (int)queue && e->len == body->len &&
+            memcmp(e->body, wg_str_text(body), e->len) == 0) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+static bool make_room(wg_programs *p) {
+    if (p->count < p->nbuckets) {
+        return true;
+    }
+    size_t n = p->nbuckets ? p->nbuckets * 2 : 64;
+    entry **buckets = wg_mem_zalloc(n * sizeof *buckets);
+    if (!buckets) {
+        return false;
+    }
+    for (size_t i = 0; i < p->nbuckets; i++) {
+        for (entry *e = p->buckets[i], *next; e; e = next) {
+            next = e->next;
+            e->next = buckets[e->hash & (n - 1)];
+            buckets[e->hash & (n - 1)] = e;
+        }
+    }
+    wg_mem_free(p->buckets);
+    p->buckets = buckets;
+    p->nbuckets = n;
+    return true;
+}
+
+/* Wants to build: the distinct texts among those not found. */
+typedef struct missing {
+    size_t count;
+    size_t *which;
+    uint64_t *hash;
+} missing;
+
+static bool same_text(const wg_str *a, const wg_str *b) {
+    return a->len == b->len && memcmp(wg_str_text(a), wg_str_text(b), a->len) == 0;
+}
+
+static void collect(wg_programs *p, wg_queue queue, wg_kernel_want *wants, size_t n, missing *m) {
+    for (size_t i = 0; i < n; i++) {
+        m->hash[i] = wg_hash_bytes(wg_str_text(&wants[i].body), wants[i].body.len);
+        entry *e = find(p, m->hash[i], &wants[i].body, queue);
+        wants[i].kernel = e ? e->kernel : NULL;
+        snprintf(wants[i].name, sizeof wants[i].name, "k%016" PRIx64, m->hash[i]);
+        bool again = e;
+        for (size_t k = 0; k < m->count && !again; k++) {
+            again = m->hash[m->which[k]] == m->hash[i] && same_text(&wants[m->which[k]].body, &wants[i].body);
+        }
+        if (!again) {
+            m->which[m->count++] = i;
+        }
+    }
+}
+
+/* One source for all missing kernels. */
+static void write_source(const wg_programs *p, wg_form form, const wg_kernel_want *wants, const missing *m, wg_str *src) {
+    wg_str needs = {0};
+    for (size_t k = 0; k < m->count; k++) {
+        wg_str_add(&needs, wg_str_text(&wants[m->which[k]].needs));
+    }
+    wg_str_add(src, wg_dev_prelude(p->dev));
+    wg_print_library(form, p->dev->limits->language, wg_str_text(&needs), src);
+    for (size_t k = 0; k < m->count; k++) {
+        wg_print_named(wg_str_text(&wants[m->which[k]].body), wants[m->which[k]].name, src);
+    }
+    src->failed = src->failed || needs.failed;
+    wg_str_free(&needs);
+}
+
+static bool remember(wg_programs *p, wg_queue queue, wg_kernel_want *want, uint64_t hash, wg_kernel *kernel) {
+    entry *e = wg_mem_zalloc(sizeof *e);
+    if (!e || !make_room(p)) {
+        wg_mem_free(e);
+        return false;
+    }
+    *e = (entry){.hash = hash, .body = want->body.data, .len = want->body.len, .queue = (int)queue, .kernel = kernel};
+    want->body = (wg_str){0}; /* the entry's now */
+    e->next = p->buckets[hash & (p->nbuckets - 1)];
+    p->buckets[hash & (p->nbuckets - 1)] = e;
+    p->count++;
+    want->kernel = kernel;
+    return true;
+}
+
+static wg_status build(wg_programs *p, wg_form form, wg_queue queue, wg_kernel_want *wants, missing *m, wg_err *err) {
+    wg_str src = {0};
+    write_source(p, form, wants, m, &src);
+    built *b = wg_mem_zalloc(sizeof *b);
+    const char **names = wg_mem_alloc(m->count * sizeof *names);
+    wg_kernel **kernels = wg_mem_zalloc(m->count * sizeof *kernels);
+    wg_status status = WG_OK;
+    if (src.failed || !b || !names || !kernels) {
+        status = wg_err_set(err, WG_ERR_NOMEM, "out of host memory for the text of %zu kernels", m->count);
+    }
+    for (size_t k = 0; status == WG_OK && k < m->count; k++) {
+        names[k] = wants[m->which[k]].name;
+    }
+    if (status == WG_OK) {
+        status = wg_dev_build(p->dev, queue, src.data, names, m->count, &b->program, kernels, err);
+    }
+    if (status == WG_OK) {
+        b->next = p->built;
+        p->built = b;
+        b = NULL;
+        p->builds++;
+        p->kernels_built += m->count;
+    }
+    for (size_t k = 0; status == WG_OK && k < m->count; k++) {
+        if (!remember(p, queue, &wants[m->which[k]], m->hash[m->which[k]], kernels[k])) {
+            status = wg_err_set(err, WG_ERR_NOMEM, "out of host memory for the program cache");
+        }
+    }
+    wg_mem_free(b);
+    wg_mem_free(names);
+    wg_mem_free(kernels);
+    wg_str_free(&src);
+    return status;
+}
+
+wg_status wg_programs_get(wg_programs *p, wg_form form, wg_queue queue, wg_kernel_want *wants, size_t n, wg_err *err) {
+    missing m = {.which = wg_mem_alloc((n + 1) * sizeof *m.which), .hash = wg_mem_alloc((n + 1) * sizeof *m.hash)};
+    wg_status status = m.which && m.hash ? WG_OK : wg_err_set(err, WG_ERR_NOMEM, "out of host memory for a plan");
+    for (size_t i = 0; i < n && status == WG_OK; i++) {
+        if (wants[i].body.failed || wants[i].needs.failed) {
+            status = wg_err_set(err, WG_ERR_NOMEM, "out of host memory for the text of a kernel");
+        }
+    }
+    if (status == WG_OK) {
+        collect(p, queue, wants, n, &m);
+        status = m.count ? build(p, form, queue, wants, &m, err) : WG_OK;
+    }
+    /* Wants that share a text with one just built have given up their own copy of it only now. */
+    for (size_t i = 0; i < n && status == WG_OK; i++) {
+        if (!wants[i].kernel) {
+            wants[i].kernel = find(p, m.hash[i], &wants[i].body, queue)->kernel;
+        }
+    }
+    wg_mem_free(m.which);
+    wg_mem_free(m.hash);
+    return status;
+}

@@ -1,0 +1,164 @@
+/* From a partition to a plan: lowering the groups in order. Where values lie is decided in memory.c. */
+#include "schedule/plan.h"
+
+#include "base/alloc.h"
+#include "schedule/memory.h"
+#include "tensor/dtype.h"
+#include "tensor/shape.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Adjacent batch dims that both operands step through evenly become one. */
+static void merge_batch(wg_product *m) {
+    int out = 0;
+    for (int i = 0; i < m->rank; i++) {
+        if (m->batch[i] == 1) {
+            continue;
+        }
+        if (out > 0 && m->a_batch[out - 1] == m->a_batch[i] * m->batch[i] &&
+            m->b_batch[out - 1] == m->b_batch[i] * m->batch[i]) {
+            m->batch[out - 1] *= m->batch[i];
+        } else {
+            m->batch[out++] = m->batch[i];
+        }
+        m->a_batch[out - 1] = m->a_batch[i];
+        m->b_batch[out - 1] = m->b_batch[i];
+    }
+    m->rank = out;
+}
+
+static void describe_product(const wg_problem *p, const wg_task *t, wg_product *m) {
+    wg_view a, b;
+    wg_operand_view(p, t, 0, &a);
+    wg_operand_view(p, t, 1, &b);
+    int r = a.shape.rank;
+    const wg_shape *out = t->node->shape;
+    *m = (wg_product){.m = a.shape.dim[r - 2], .k = a.shape.dim[r - 1], .n = b.shape.dim[r - 1], .rank = r - 2};
+    for (int i = 0; i < r - 2; i++) {
+        m->batch[i] = out->dim[i];
+        m->a_batch[i] = a.shape.dim[i] == 1 ? 0 : a.stride[i];
+        m->b_batch[i] = b.shape.dim[i] == 1 ? 0 : b.stride[i];
+    }
+    m->a_offset = a.offset;
+    m->a_row = a.stride[r - 2];
+    m->a_col = a.stride[r - 1];
+    m->b_offset = b.offset;
+    m->b_row = b.stride[r - 2];
+    m->b_col = b.stride[r - 1];
+    merge_batch(m);
+}
+
+static void describe_scatter(const wg_problem *p, const wg_task *t, wg_step *s) {
+    const wg_shape *out = t->node->shape;
+    int dim = (int)t->node->attr[0];
+    wg_scatter *c = &s->scatter;
+    *c = (wg_scatter){.outer = 1, .inner = 1, .n = out->dim[dim]};
+    for (int i = 0; i < out->rank; i++) {
+        *(i < dim ? &c->outer : i > dim ? &c->inner : &c->count) *= out->dim[i];
+    }
+    wg_view index;
+    wg_operand_view(p, t, 1, &index);
+    c->count = wg_shape_numel(index.shape);
+    for (int k = 0; k < 3; k++) {
+        int ref = t->in[k].ref;
+        wg_view w;
+        wg_operand_view(p, t, k, &w);
+        c->offset[k] = w.offset;
+        const wg_node *n = ref < 0 ? p->leaves[~ref].node : p->tasks[ref].node;
+        s->l.buffers[s->l.nbuffers++] =
+            (wg_buffer_use){ref < 0 ? wg_slot_leaf(~ref) : wg_slot_task(p, ref), n->dtype, false};
+    }
+    int task = (int)(t - p->tasks);
+    s->l.buffers[s->l.nbuffers++] = (wg_buffer_use){wg_slot_task(p, task), t->node->dtype, true};
+    s->l.results = c->outer * c->inner;
+    s->l.units = c->outer * c->inner;
+    s->l.elems = c->outer * c->inner * (c->count + c->n);
+}
+
+static void describe_ops(const wg_partition *part, const wg_group *g, wg_step *s) {
+    size_t at = 0;
+    for (size_t i = 0; i < g->nentries && at + 4 < sizeof s->ops; i++) {
+        const char *name = part->problem->tasks[g->entries[i].task].node->op->name;
+        at += (size_t)snprintf(s->ops + at, sizeof s->ops - at, at ? "+%s" : "%s", name);
+    }
+    if (at >= sizeof s->ops) {
+        memcpy(s->ops + sizeof s->ops - 4, "...", 4);
+    }
+}
+
+static bool make_step(const wg_partition *part, int group, wg_form form, const wg_limits *limits, wg_step *s) {
+    const wg_problem *p = part->problem;
+    const wg_group *g = &part->groups[group];
+    const wg_task *t = &p->tasks[g->entries[0].task];
+    s->kind = g->kind;
+    describe_ops(part, g, s);
+    switch (g->kind) {
+    case WG_GROUP_LOOP:
+        return wg_lower_loop(part, group, form == WG_SIMD ? limits->cache_bytes : SIZE_MAX, &s->l);
+    case WG_GROUP_MATMUL:
+        describe_product(p, t, &s->product);
+        if (!wg_lower_epilogue(part, group, form == WG_SIMD, &s->l)) {
+            return false;
+        }
+        s->l.results = wg_shape_numel(*t->node->shape);
+        s->l.elems = s->l.results * (s->product.k + 1);
+        return true;
+    case WG_GROUP_SCATTER:
+        s->l.params = wg_mem_alloc(WG_MAX_PARAMS * sizeof *s->l.params);
+        if (!s->l.params) {
+            return false;
+        }
+        describe_scatter(p, t, s);
+        return true;
+    }
+    return false;
+}
+
+static bool steps_of(wg_plan *plan, const wg_partition *part, wg_form form, const wg_limits *limits, wg_err *err) {
+    int *order = wg_mem_alloc((part->ngroups + 1) * sizeof *order);
+    plan->steps = wg_mem_zalloc((part->ngroups + 1) * sizeof *plan->steps);
+    if (!order || !plan->steps) {
+        wg_mem_free(order);
+        return false;
+    }
+    wg_partition_order(part, order);
+    bool ok = true;
+    for (size_t i = 0; ok && i < part->ngroups; i++) {
+        wg_step *s = &plan->steps[plan->nsteps++];
+        ok = make_step(part, order[i], form, limits, s);
+        if (!ok && s->l.params && s->l.loop.inst) {
+            wg_err_set(err, WG_ERR_UNSUPPORTED, "%s: does not fit a kernel", s->ops);
+        }
+        plan->work += s->l.elems;
+    }
+    wg_mem_free(order);
+    return ok;
+}
+
+wg_plan *wg_plan_make(const wg_problem *p, bool fuse, wg_form form, const wg_limits *limits, wg_err *err) {
+    wg_plan *plan = wg_mem_zalloc(sizeof *plan);
+    wg_partition part;
+    bool ok = wg_partition_make(p, fuse, &part) && plan;
+    ok = ok && steps_of(plan, &part, form, limits, err) && wg_plan_memory(plan, &part);
+    wg_partition_free(&part);
+    if (!ok) {
+        wg_err_set(err, WG_ERR_NOMEM, "out of host memory for a plan of %zu ops", p->ntasks);
+        wg_plan_free(plan);
+        return NULL;
+    }
+    return plan;
+}
+
+void wg_plan_free(wg_plan *plan) {
+    if (!plan) {
+        return;
+    }
+    for (int i = 0; plan->steps && i < plan->nsteps; i++) {
+        wg_lowered_free(&plan->steps[i].l);
+    }
+    wg_mem_free(plan->steps);
+    wg_mem_free(plan->slots);
+    wg_mem_free(plan->blocks);
+    wg_mem_free(plan);
+}
