@@ -1,0 +1,165 @@
+/* wengert-bench: how fast the library is, and how much of the device it gets. */
+#include "cases.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_ROWS = 64, MAX_FILTERS = 32 };
+
+static const char help[] =
+    "usage: wengert-bench [OPTION]...\n"
+    "  --device D     the device, as wg_open takes it; default $WENGERT_DEVICE, or the best found\n"
+    "  --filter TEXT  only cases whose name contains TEXT, or is NAME for =NAME; may be given again for more\n"
+    "  --json FILE    write the rows to FILE as well\n"
+    "  --quick        less time for each case\n"
+    "  --list         name the cases\n";
+
+static const bench_case *const groups[] = {host_cases, memory_cases, matmul_cases, training_cases};
+
+typedef struct options {
+    const char *device, *json, *filters[MAX_FILTERS];
+    size_t nfilters;
+    bool quick, list;
+} options;
+
+static bool wanted(const options *o, const char *id) {
+    bool found = o->nfilters == 0;
+    for (size_t i = 0; i < o->nfilters; i++) {
+        const char *filter = o->filters[i];
+        found = found || (*filter == '=' ? strcmp(id, filter + 1) == 0 : strstr(id, filter) != NULL);
+    }
+    return found;
+}
+
+/* What --list and the runs go through, in order. */
+static size_t select_cases(const options *o, const bench_case **out) {
+    size_t n = 0;
+    for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
+        for (const bench_case *c = groups[g]; c->id && n < MAX_ROWS; c++) {
+            if (wanted(o, c->id)) {
+                out[n++] = c;
+            }
+        }
+    }
+    return n;
+}
+
+static int parse(int argc, char **argv, options *o) {
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (strcmp(argv[i], "--quick") == 0) {
+            o->quick = true;
+        } else if (strcmp(argv[i], "--list") == 0) {
+            o->list = true;
+        } else if (strcmp(argv[i], "--device") == 0 && value) {
+            o->device = argv[++i];
+        } else if (strcmp(argv[i], "--json") == 0 && value) {
+            o->json = argv[++i];
+        } else if (strcmp(argv[i], "--filter") == 0 && value && o->nfilters < MAX_FILTERS) {
+            o->filters[o->nfilters++] = argv[++i];
+        } else {
+            fputs(help, strcmp(argv[i], "--help") == 0 ? stdout : stderr);
+            return strcmp(argv[i], "--help") == 0 ? 0 : 2;
+        }
+    }
+    return -1;
+}
+
+/* A line of wg_devices is "opencl:0: NAME (CPU, ...": is it this device's, and a CPU's? */
+typedef struct device_search {
+    const char *name;
+    bool on_cpu;
+} device_search;
+
+static void look_at_device(const char *line, void *user) {
+    device_search *s = user;
+    const char *start = strstr(line, ": "), *end = strstr(line, " (CPU");
+    if (start && end && strncmp(s->name, start + 2, (size_t)(end - start - 2)) == 0) {
+        s->on_cpu = true;
+    }
+}
+
+/* Opens a context to see which device it is, and what measures its limits. */
+static bool look_around(bench *b, char *device_name, size_t cap) {
+    wg_ctx *ctx = wg_open(b->device);
+    if (wg_failed(ctx)) {
+        fprintf(stderr, "wengert-bench: %s\n", ctx ? wg_error(ctx) : "out of memory");
+        wg_close(ctx);
+        return false;
+    }
+    snprintf(device_name, cap, "%s", wg_device_name(ctx));
+    wg_close(ctx);
+    device_search search = {.name = device_name};
+    wg_devices(look_at_device, &search);
+    b->computes = strncmp(device_name, "null", 4) != 0;
+    b->on_cpu = search.on_cpu || strncmp(device_name, "host", 4) == 0;
+    char why[128] = "";
+    if (b->computes) {
+        b->limits = limits_open(b->on_cpu, device_name, why);
+    }
+    printf("%s\n", device_name);
+    if (!b->limits) {
+        printf("no shares of limits: %s\n", b->computes ? why : "nothing is computed");
+    }
+    return true;
+}
+
+static void run_case(bench *b, const bench_case *c, row *r) {
+    *r = (row){.id = c->id};
+    b->ctx = wg_open(b->device);
+    c->run(b, r);
+    char error[200];
+    if (wg_error_take(b->ctx, error, sizeof error) != WG_OK) {
+        error[strcspn(error, "\n")] = '\0';
+        r->note[0] = '\0';
+        row_note(r, "%s", error);
+        r->failed = true;
+    }
+    if (wg_close(b->ctx) != WG_OK) {
+        r->failed = true;
+    }
+}
+
+static int run_all(bench *b, const options *o) {
+    static row rows[MAX_ROWS];
+    const bench_case *cases[MAX_ROWS];
+    char device_name[256];
+    if (!look_around(b, device_name, sizeof device_name)) {
+        return 1;
+    }
+    size_t n = select_cases(o, cases);
+    bool failed = n == 0;
+    table_print_head(stdout);
+    for (size_t i = 0; i < n; i++) {
+        run_case(b, cases[i], &rows[i]);
+        table_print_row(stdout, &rows[i]);
+        failed = failed || rows[i].failed;
+    }
+    limits_close(b->limits);
+    if (o->json && !table_write_json(o->json, device_name, rows, n)) {
+        fprintf(stderr, "wengert-bench: %s: %s\n", o->json, strerror(errno));
+        return 1;
+    }
+    return failed;
+}
+
+int main(int argc, char **argv) {
+    if (argc >= 2 && strcmp(argv[1], CHILD_ARGUMENT) == 0) {
+        return cold_start_child(argc > 2 ? argv[2] : NULL);
+    }
+    options o = {0};
+    int exit_code = parse(argc, argv, &o);
+    if (exit_code >= 0) {
+        return exit_code;
+    }
+    if (o.list) {
+        const bench_case *cases[MAX_ROWS];
+        size_t n = select_cases(&o, cases);
+        for (size_t i = 0; i < n; i++) {
+            printf("%-16s %s\n", cases[i]->id, cases[i]->what);
+        }
+        return 0;
+    }
+    return run_all(&(bench){.device = o.device, .budget = o.quick ? 0.5 : 2.5}, &o);
+}
