@@ -1,6 +1,7 @@
 /* Initialisers: new random values for leaves. */
 #include "base/err.h"
 #include "nn/temporaries.h"
+#include "nn/text.h"
 
 #include <math.h>
 #include <wengert/nn.h>
@@ -31,12 +32,8 @@ wg_status wg_init_normal(wg_tensor *t, double mean, double std) { return init(t,
 /* 1 / ((1 + a^2) fan_in), the variance in terms of which both forms are given; negative on error. */
 static double kaiming(const char *name, wg_tensor *t, double a) {
     if (wg_rank(t) < 2) {
-        wg_shape s = wg_shape_of(t);
-        if (s.rank == 1) {
-            wg_ctx_fail(wg_context(t), WG_ERR_SHAPE, "%s: [%lld]: takes a rank of 2 or more", name,
-                        (long long)s.dim[0]);
-        } else if (t) {
-            wg_ctx_fail(wg_context(t), WG_ERR_SHAPE, "%s: []: takes a rank of 2 or more", name);
+        if (t) {
+            wg_ctx_fail(wg_context(t), WG_ERR_SHAPE, "%s: %s: takes a rank of 2 or more", name, shape_of(t).s);
         }
         return -1;
     }

@@ -1,6 +1,7 @@
 /* Losses, made from the public ops. */
 #include "base/err.h"
 #include "nn/temporaries.h"
+#include "nn/text.h"
 
 #include <wengert/nn.h>
 #include <wengert/ops.h>
@@ -54,13 +55,11 @@ static bool cross_entropy_takes(wg_tensor *logits, wg_tensor *target, const wg_c
     } else if (index != WG_I64 && index != WG_I32) {
         wg_ctx_fail(ctx, WG_ERR_DTYPE, "cross_entropy: targets are i64 or i32, not %s", wg_dtype_name(index));
     } else if ((rank != 1 && rank != 2) || wg_rank(target) != rank - 1) {
-        wg_ctx_fail(ctx, WG_ERR_SHAPE,
-                    "cross_entropy: logits of rank %d and targets of rank %d: takes [n,c] and [n], or "
-                    "[c] and []",
-                    rank, wg_rank(target));
+        wg_ctx_fail(ctx, WG_ERR_SHAPE, "cross_entropy: %s x %s: takes [n,c] and [n], or [c] and []", shape_of(logits).s,
+                    shape_of(target).s);
     } else if (rank == 2 && wg_size(logits, 0) != wg_size(target, 0)) {
-        wg_ctx_fail(ctx, WG_ERR_SHAPE, "cross_entropy: [%lld,%lld] x [%lld]: the numbers of rows differ",
-                    (long long)wg_size(logits, 0), (long long)wg_size(logits, 1), (long long)wg_size(target, 0));
+        wg_ctx_fail(ctx, WG_ERR_SHAPE, "cross_entropy: %s x %s: the numbers of rows differ", shape_of(logits).s,
+                    shape_of(target).s);
     } else if (!(o->label_smoothing >= 0 && o->label_smoothing <= 1)) {
         wg_ctx_fail(ctx, WG_ERR_ARG, "cross_entropy: label_smoothing %g is outside [0,1]", o->label_smoothing);
     } else {

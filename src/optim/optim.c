@@ -9,15 +9,18 @@
 
 static bool is_param(wg_ctx *ctx, const char *name, const wg_tensor *t, size_t i) {
     wg_dtype d = wg_dtype_of(t);
-    const char *why = !t                           ? "is NULL"
-                      : wg_context(t) != ctx       ? "belongs to another context"
-                      : d != WG_F32 && d != WG_F64 ? "has no floating dtype"
-                      : !wg_is_leaf(t)             ? "was made by ops, so it cannot be assigned to"
-                                                   : NULL;
-    if (why) {
-        wg_ctx_fail(ctx, WG_ERR_ARG, "%s: parameter %zu %s", name, i, why);
+    if (!t) {
+        wg_ctx_fail(ctx, WG_ERR_ARG, "%s: parameter %zu is NULL", name, i);
+    } else if (wg_context(t) != ctx) {
+        wg_ctx_fail(ctx, WG_ERR_ARG, "%s: parameter %zu belongs to another context", name, i);
+    } else if (d != WG_F32 && d != WG_F64) {
+        wg_ctx_fail(ctx, WG_ERR_DTYPE, "%s: parameter %zu is %s, not floating", name, i, wg_dtype_name(d));
+    } else if (!wg_is_leaf(t)) {
+        wg_ctx_fail(ctx, WG_ERR_GRAPH, "%s: parameter %zu was made by ops; only leaves can be assigned to", name, i);
+    } else {
+        return true;
     }
-    return !why;
+    return false;
 }
 
 wg_optim *wg_optim_new(const char *name, wg_tensor *const *params, size_t n) {
