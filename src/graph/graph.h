@@ -65,6 +65,7 @@ struct wg_tensor {
     wg_tensor *prev, *next;
     uint32_t scope;   /* index of the owning scope */
     bool kept;        /* owned by the caller */
+    bool updated;     /* its node came by assignment: the scope's end runs it */
     void *mutable_at; /* wg_data_mut: the new bytes while the caller may write them */
 };
 
@@ -103,6 +104,7 @@ struct wg_graph {
     uint32_t epoch;      /* for wg_node.mark */
     uint64_t seed;
     uint64_t random;     /* random ops recorded so far */
+    size_t flush_at;     /* number of unrun nodes at which the root scope runs its updates */
     void *free_nodes, *free_tensors, *slabs;
     bool unusable;       /* failed to open: every call is refused with the error at hand */
     unsigned fork_generation;

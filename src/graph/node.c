@@ -229,7 +229,10 @@ bool wg_leaf_set_grad(wg_leaf *l, wg_node *grad) {
 bool wg_handle_assign(wg_tensor *t, wg_node *n) {
     wg_node *old = t->node;
     t->node = wg_node_ref(n);
-    old->flags &= (uint8_t)~WG_NODE_CURRENT;
+    if (t->updated) {
+        old->flags &= (uint8_t)~WG_NODE_CURRENT;
+    }
+    t->updated = true;
     wg_node_unref(old);
     return pend(n);
 }

@@ -75,8 +75,11 @@ wg_tensor *wg_handle(wg_graph *g, wg_node *n) {
 }
 
 void wg_handle_free(wg_tensor *t) {
+    (void)wg_settle(t); /* takes lent bytes off the books; whether they arrive matters to nobody */
     unlink_handle(t);
-    t->node->flags &= (uint8_t)~WG_NODE_CURRENT;
+    if (t->updated) {
+        t->node->flags &= (uint8_t)~WG_NODE_CURRENT;
+    }
     wg_node_unref(t->node);
     wg_leaf_unref(t->leaf);
     wg_slab_put(&t->graph->free_tensors, t);

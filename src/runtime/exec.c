@@ -94,7 +94,7 @@ static void fill_params(const wg_exec *x, int step, const wg_problem *p, int64_t
     const wg_lowered *l = &x->plan->steps[step].l;
     memcpy(out, s->params, (size_t)s->nparams * sizeof *out);
     for (int i = 0; i < s->nfixups; i++) {
-        const wg_param *param = &l->params[s->fixups[i]];
+        const wg_argument *param = &l->params[s->fixups[i]];
         int64_t *value = &out[s->fixups[i]];
         if (param->kind == WG_PARAM_OFFSET) {
             const wg_buffer_use *b = &l->buffers[param->index];
@@ -152,6 +152,7 @@ static void mark_lost(const wg_exec *x, const wg_problem *p, int failed) {
         const wg_slot *s = &x->plan->slots[i];
         if (s->kind == WG_SLOT_KEPT && s->over >= 0 && s->first <= failed) {
             p->leaves[s->over].node->flags |= WG_NODE_LOST;
+            p->tasks[i - (int)p->nleaves].node->flags |= WG_NODE_LOST;
         }
     }
 }

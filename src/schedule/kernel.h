@@ -52,18 +52,18 @@ typedef struct wg_store {
 } wg_store;
 
 /* Where a parameter's value comes from when the plan is bound. */
-typedef enum wg_param_kind {
+typedef enum wg_argument_kind {
     WG_PARAM_VALUE,  /* fixed in the plan */
     WG_PARAM_OFFSET, /* value + the element offset of buffer `index` */
     WG_PARAM_SCALAR, /* scalar `index` of the problem, converted to dtype */
     WG_PARAM_BITS    /* the same, its 64 bits as they are */
-} wg_param_kind;
+} wg_argument_kind;
 
-typedef struct wg_param {
+typedef struct wg_argument {
     uint8_t kind, dtype;
     int32_t index;
     int64_t value;
-} wg_param;
+} wg_argument;
 
 typedef struct wg_buffer_use {
     int slot; /* of the plan */

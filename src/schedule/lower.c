@@ -72,7 +72,7 @@ wg_x wg_x_const(wg_expr *x, wg_dtype dtype, double value) {
     return i;
 }
 
-static wg_x param_inst(wg_expr *x, wg_dtype dtype, wg_param_kind kind, int32_t index, int64_t value) {
+static wg_x param_inst(wg_expr *x, wg_dtype dtype, wg_argument_kind kind, int32_t index, int64_t value) {
     wg_x i = derive(x, WG_P_SCALAR, dtype, -1, -1, -1);
     x->inst[i].param = x->probe ? 0 : wg_lower_param(x->l->out, kind, dtype, index, value);
     return i;
@@ -318,12 +318,12 @@ int wg_lowering_inst(const wg_lowering *l, int task) {
 
 /* ---- the kernel ------------------------------------------------------------------------------------------------------- */
 
-int wg_lower_param(wg_lowered *l, wg_param_kind kind, wg_dtype dtype, int32_t index, int64_t value) {
+int wg_lower_param(wg_lowered *l, wg_argument_kind kind, wg_dtype dtype, int32_t index, int64_t value) {
     if (l->nparams >= WG_MAX_PARAMS) {
         l->failed = true;
         return 0;
     }
-    l->params[l->nparams] = (wg_param){(uint8_t)kind, (uint8_t)dtype, index, value};
+    l->params[l->nparams] = (wg_argument){(uint8_t)kind, (uint8_t)dtype, index, value};
     return l->nparams++;
 }
 

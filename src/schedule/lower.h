@@ -14,7 +14,7 @@ static inline int wg_slot_scratch(const wg_problem *p) { return (int)(p->nleaves
 
 typedef struct wg_lowered {
     wg_loop loop;
-    wg_param *params;
+    wg_argument *params;
     int nparams, param_cap;
     wg_buffer_use buffers[WG_MAX_BUFFERS];
     int nbuffers;
@@ -33,7 +33,7 @@ bool wg_lower_epilogue(const wg_partition *p, int group, bool scratch, wg_lowere
 void wg_lowered_free(wg_lowered *l);
 
 /* Numbers a parameter. */
-int wg_lower_param(wg_lowered *l, wg_param_kind kind, wg_dtype dtype, int32_t index, int64_t value);
+int wg_lower_param(wg_lowered *l, wg_argument_kind kind, wg_dtype dtype, int32_t index, int64_t value);
 /* The number of a buffer among the kernel's arguments. */
 int wg_lower_buffer(wg_lowered *l, int slot, wg_dtype dtype, bool written);
 

@@ -1,0 +1,125 @@
+/* The plan cache: compiled plans under keys compared in full, the least recently used ones given up first. */
+#include "api/context.h"
+
+#include "base/alloc.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_PLANS = 512, BUCKETS = 1024 };
+/* Plans of very long problems are large; together they may hold this many key words. */
+#define MAX_KEY_WORDS ((size_t)1 << 23)
+
+typedef struct entry {
+    struct entry *next;            /* in the bucket */
+    struct entry *newer, *older;   /* by use */
+    uint64_t hash;
+    uint64_t *key;
+    size_t nkey;
+    wg_exec *exec;
+} entry;
+
+struct wg_plan_cache {
+    entry *buckets[BUCKETS];
+    entry by_use; /* list head */
+    size_t count, words;
+};
+
+wg_plan_cache *wg_plan_cache_new(void) {
+    wg_plan_cache *c = wg_mem_zalloc(sizeof *c);
+    if (c) {
+        c->by_use.newer = c->by_use.older = &c->by_use;
+    }
+    return c;
+}
+
+static void unlink_use(entry *e) {
+    e->newer->older = e->older;
+    e->older->newer = e->newer;
+}
+
+static void link_newest(wg_plan_cache *c, entry *e) {
+    e->older = c->by_use.older;
+    e->newer = &c->by_use;
+    e->older->newer = e;
+    c->by_use.older = e;
+}
+
+static void drop(wg_plan_cache *c, entry *e) {
+    entry **link = &c->buckets[e->hash % BUCKETS];
+    while (*link != e) {
+        link = &(*link)->next;
+    }
+    *link = e->next;
+    unlink_use(e);
+    c->count--;
+    c->words -= e->nkey;
+    wg_exec_free(e->exec);
+    wg_mem_free(e->key);
+    wg_mem_free(e);
+}
+
+void wg_plan_cache_free(wg_plan_cache *c) {
+    while (c && c->count > 0) {
+        drop(c, c->by_use.newer);
+    }
+    wg_mem_free(c);
+}
+
+static entry *find(wg_plan_cache *c, const wg_problem *p) {
+    for (entry *e = c->buckets[p->hash % BUCKETS]; e; e = e->next) {
+        if (e->hash == p->hash && e->nkey == p->nkey && memcmp(e->key, p->key, p->nkey * sizeof *p->key) == 0) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+static wg_exec *make(wg_ctx *ctx, const wg_problem *p) {
+    wg_engine *e = &ctx->engine;
+    wg_plan *plan = wg_plan_make(p, e->fuse, e->form, e->dev.limits, &ctx->graph.err);
+    return plan ? wg_exec_make(e, plan, &ctx->graph.err) : NULL;
+}
+
+static void log_plan(const wg_ctx *ctx, const wg_exec *x, const wg_problem *p) {
+    if (!ctx->engine.log_plan) {
+        return;
+    }
+    fprintf(stderr, "wengert: plan of %zu ops: %d kernels, %d temporary blocks%s\n", p->ntasks, x->plan->nsteps,
+            x->plan->nblocks, x->queue == WG_QUEUE_INLINE ? ", inline" : "");
+    for (int i = 0; i < x->plan->nsteps; i++) {
+        fprintf(stderr, "wengert:   %2d %s\n", i + 1, x->plan->steps[i].ops);
+    }
+}
+
+wg_exec *wg_plan_cache_get(wg_ctx *ctx, const wg_problem *p) {
+    wg_plan_cache *c = ctx->plans;
+    entry *e = find(c, p);
+    if (e) {
+        unlink_use(e);
+        link_newest(c, e);
+        ctx->plans_reused++;
+        return e->exec;
+    }
+    e = wg_mem_zalloc(sizeof *e);
+    uint64_t *key = wg_mem_alloc(p->nkey * sizeof *key);
+    wg_exec *x = e && key ? make(ctx, p) : NULL;
+    if (!x) {
+        wg_err_set(&ctx->graph.err, WG_ERR_NOMEM, "out of host memory for a plan");
+        wg_mem_free(e);
+        wg_mem_free(key);
+        return NULL;
+    }
+    memcpy(key, p->key, p->nkey * sizeof *key);
+    while (c->count > 0 && (c->count >= MAX_PLANS || c->words + p->nkey > MAX_KEY_WORDS)) {
+        drop(c, c->by_use.newer);
+    }
+    *e = (entry){.hash = p->hash, .key = key, .nkey = p->nkey, .exec = x, .next = c->buckets[p->hash % BUCKETS]};
+    c->buckets[p->hash % BUCKETS] = e;
+    link_newest(c, e);
+    c->count++;
+    c->words += e->nkey;
+    ctx->plans_built++;
+    log_plan(ctx, x, p);
+    return x;
+}

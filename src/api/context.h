@@ -1,0 +1,50 @@
+/* The context: a graph, an engine that runs its plans, and the plans remembered. */
+#ifndef WG_API_CONTEXT_H
+#define WG_API_CONTEXT_H
+
+#include "graph/graph.h"
+#include "runtime/exec.h"
+
+typedef struct wg_plan_cache wg_plan_cache;
+
+struct wg_ctx {
+    wg_graph graph; /* first: a graph's address is its context's */
+    wg_engine engine;
+    wg_problem problem; /* of the demand under way; kept for its memory */
+    wg_plan_cache *plans;
+    wg_node **roots; /* of the demand under way */
+    size_t nroots, root_cap;
+    wg_tensor **lent; /* tensors whose new bytes wg_data_mut lent */
+    size_t nlent, lent_cap;
+    bool eager, opened;
+    uint64_t plans_built, plans_reused;
+};
+
+static inline wg_ctx *wg_ctx_of(wg_graph *g) { return (wg_ctx *)g; }
+/* NULL for NULL. */
+wg_graph *wg_graph_of(wg_ctx *ctx);
+
+/* Runs what the roots in ctx->roots need; the first nfinal of them are held by the pending list. */
+wg_status wg_demand(wg_ctx *ctx, size_t nfinal);
+/* Adds a root; false when there is no memory (error set). */
+bool wg_demand_root(wg_ctx *ctx, wg_node *n);
+/* The same for a single node. */
+wg_status wg_demand_node(wg_ctx *ctx, wg_node *n);
+
+/* Runs the innermost scope's updates, frees its handles and closes it. The root scope stays open. */
+wg_status wg_close_scope(wg_ctx *ctx);
+/* Runs the updates of the innermost scope recorded so far. */
+wg_status wg_run_updates(wg_ctx *ctx, bool with_kept);
+/* Takes what wg_data_mut lent, for all tensors. */
+bool wg_settle_all(wg_ctx *ctx);
+
+/* The hooks of the graph: see wg_graph_hooks. */
+bool wg_recorded(wg_graph *g, wg_node *n);
+bool wg_settle_tensor(wg_tensor *t);
+
+wg_plan_cache *wg_plan_cache_new(void);
+void wg_plan_cache_free(wg_plan_cache *c);
+/* The compiled plan of a problem, from the cache or made now. NULL with the error set. */
+wg_exec *wg_plan_cache_get(wg_ctx *ctx, const wg_problem *p);
+
+#endif
