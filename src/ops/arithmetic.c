@@ -1,35 +1,48 @@
 /* Arithmetic of two tensors, and of a tensor and a scalar. */
 #include "ops/common.h"
 
-#include <math.h>
-
 /* ---- how they are recorded ------------------------------------------------------------------------------------------ */
 
-/* In the promoted dtype, or floating if division needs it. */
-static wg_tensor *binary(const wg_op *op, wg_tensor *a, wg_tensor *b, bool floating) {
+/* The dtype an op computes in and gives. */
+typedef enum rule {
+    PROMOTED,    /* that of the operands together */
+    FLOATING,    /* the same, but f32 instead of an integer */
+    NO_BOOL,     /* promoted; a bool operand is refused, as PyTorch does where bools have no obvious meaning */
+    NO_BOOL_BOTH /* promoted; refused if that is bool */
+} rule;
+
+static bool refused(wg_graph *g, const wg_op *op, rule r, wg_tensor *a, wg_dtype d) {
+    bool refuse = (r == NO_BOOL && wg_op_dtype(a) == WG_BOOL) || (r == NO_BOOL_BOTH && d == WG_BOOL);
+    if (refuse) {
+        wg_op_refuse(g, op->name, WG_ERR_DTYPE, a, "not for bool; cast it first");
+    }
+    return refuse;
+}
+
+static wg_tensor *binary(const wg_op *op, rule r, wg_tensor *a, wg_tensor *b) {
     wg_graph *g;
     if (!wg_check(op->name, &g, (wg_tensor *[]){a, b}, 2)) {
         return NULL;
     }
     wg_dtype d = wg_promote_types(wg_op_dtype(a), wg_op_dtype(b));
-    d = floating ? wg_op_floating(d) : d;
+    if (refused(g, op, r, a, d) || refused(g, op, r, b, d)) {
+        return NULL;
+    }
+    d = r == FLOATING ? wg_op_floating(d) : d;
     wg_call call = {.in = {a, b}, .nin = 2, .dtype = d};
     return wg_op_map(g, op, &call, 0, d);
 }
 
-static wg_tensor *with_scalar(const wg_op *op, wg_tensor *a, double b, bool floating) {
+static wg_tensor *with_scalar(const wg_op *op, rule r, wg_tensor *a, double b) {
     wg_graph *g;
     if (!wg_check(op->name, &g, &a, 1)) {
         return NULL;
     }
     wg_dtype d = wg_promote_scalar(wg_op_dtype(a), wg_scalar_kind(b));
-    return wg_op_map1(g, op, a, floating ? wg_op_floating(d) : d, b, 0);
-}
-
-/* Subtracting bools has no meaning that everybody expects; PyTorch refuses it too. NULL operands are binary's business. */
-static bool refuse_bool(const wg_op *op, wg_tensor *a) {
-    return a && wg_op_dtype(a) == WG_BOOL &&
-           !wg_op_refuse(a->graph, op->name, WG_ERR_DTYPE, a, "not for bool; cast it first");
+    if (refused(g, op, r, a, d)) {
+        return NULL;
+    }
+    return wg_op_map1(g, op, a, r == FLOATING ? wg_op_floating(d) : d, b, 0);
 }
 
 static wg_x in_op_in(wg_expr *x, wg_prim prim) { return wg_x_binary(x, prim, wg_x_in(x, 0), wg_x_in(x, 1)); }
@@ -51,7 +64,7 @@ static void vjp_add(wg_vjp *v) {
     wg_vjp_set(v, 1, wg_vjp_grad(v));
 }
 static const wg_op add_op = {.name = "add", .kind = WG_OP_MAP, .emit = emit_add, .vjp = vjp_add};
-wg_tensor *wg_add(wg_tensor *a, wg_tensor *b) { return binary(&add_op, a, b, false); }
+wg_tensor *wg_add(wg_tensor *a, wg_tensor *b) { return binary(&add_op, PROMOTED, a, b); }
 
 static wg_x emit_sub(wg_expr *x, const wg_node *n) {
     (void)n;
@@ -64,29 +77,23 @@ static void vjp_sub(wg_vjp *v) {
     }
 }
 static const wg_op sub_op = {.name = "sub", .kind = WG_OP_MAP, .emit = emit_sub, .vjp = vjp_sub};
-wg_tensor *wg_sub(wg_tensor *a, wg_tensor *b) {
-    return refuse_bool(&sub_op, a) || refuse_bool(&sub_op, b) ? NULL : binary(&sub_op, a, b, false);
-}
+wg_tensor *wg_sub(wg_tensor *a, wg_tensor *b) { return binary(&sub_op, NO_BOOL, a, b); }
 
 static void vjp_pass(wg_vjp *v) { wg_vjp_set(v, 0, wg_vjp_grad(v)); }
 
 static wg_x emit_add_scalar(wg_expr *x, const wg_node *n) { return in_op_scalar(x, WG_P_ADD, n); }
 static const wg_op add_scalar_op = {.name = "add_scalar", .kind = WG_OP_MAP, .emit = emit_add_scalar, .vjp = vjp_pass};
-wg_tensor *wg_add_scalar(wg_tensor *a, double b) { return with_scalar(&add_scalar_op, a, b, false); }
+wg_tensor *wg_add_scalar(wg_tensor *a, double b) { return with_scalar(&add_scalar_op, PROMOTED, a, b); }
 
 static wg_x emit_sub_scalar(wg_expr *x, const wg_node *n) { return in_op_scalar(x, WG_P_SUB, n); }
 static const wg_op sub_scalar_op = {.name = "sub_scalar", .kind = WG_OP_MAP, .emit = emit_sub_scalar, .vjp = vjp_pass};
-wg_tensor *wg_sub_scalar(wg_tensor *a, double b) {
-    return refuse_bool(&sub_scalar_op, a) ? NULL : with_scalar(&sub_scalar_op, a, b, false);
-}
+wg_tensor *wg_sub_scalar(wg_tensor *a, double b) { return with_scalar(&sub_scalar_op, NO_BOOL, a, b); }
 
 static wg_x emit_rsub_scalar(wg_expr *x, const wg_node *n) { return scalar_op_in(x, WG_P_SUB, n); }
 static void vjp_rsub_scalar(wg_vjp *v) { wg_vjp_set(v, 0, wg_neg(wg_vjp_grad(v))); }
 static const wg_op rsub_scalar_op = {
     .name = "rsub_scalar", .kind = WG_OP_MAP, .emit = emit_rsub_scalar, .vjp = vjp_rsub_scalar};
-wg_tensor *wg_rsub_scalar(wg_tensor *a, double b) {
-    return refuse_bool(&rsub_scalar_op, a) ? NULL : with_scalar(&rsub_scalar_op, a, b, false);
-}
+wg_tensor *wg_rsub_scalar(wg_tensor *a, double b) { return with_scalar(&rsub_scalar_op, NO_BOOL, a, b); }
 
 /* ---- mul, div ------------------------------------------------------------------------------------------------------- */
 
@@ -100,13 +107,13 @@ static void vjp_mul(wg_vjp *v) {
 }
 static const wg_op mul_op = {
     .name = "mul", .kind = WG_OP_MAP, .saves = WG_SAVE_IN(0) | WG_SAVE_IN(1), .emit = emit_mul, .vjp = vjp_mul};
-wg_tensor *wg_mul(wg_tensor *a, wg_tensor *b) { return binary(&mul_op, a, b, false); }
+wg_tensor *wg_mul(wg_tensor *a, wg_tensor *b) { return binary(&mul_op, PROMOTED, a, b); }
 
 static wg_x emit_mul_scalar(wg_expr *x, const wg_node *n) { return in_op_scalar(x, WG_P_MUL, n); }
 static void vjp_mul_scalar(wg_vjp *v) { wg_vjp_set(v, 0, wg_mul_scalar(wg_vjp_grad(v), wg_vjp_node(v)->scalar[0])); }
 static const wg_op mul_scalar_op = {
     .name = "mul_scalar", .kind = WG_OP_MAP, .emit = emit_mul_scalar, .vjp = vjp_mul_scalar};
-wg_tensor *wg_mul_scalar(wg_tensor *a, double b) { return with_scalar(&mul_scalar_op, a, b, false); }
+wg_tensor *wg_mul_scalar(wg_tensor *a, double b) { return with_scalar(&mul_scalar_op, PROMOTED, a, b); }
 
 static wg_x emit_div(wg_expr *x, const wg_node *n) {
     (void)n;
@@ -123,13 +130,13 @@ static void vjp_div(wg_vjp *v) {
 }
 static const wg_op div_op = {
     .name = "div", .kind = WG_OP_MAP, .saves = WG_SAVE_IN(0) | WG_SAVE_IN(1), .emit = emit_div, .vjp = vjp_div};
-wg_tensor *wg_div(wg_tensor *a, wg_tensor *b) { return binary(&div_op, a, b, true); }
+wg_tensor *wg_div(wg_tensor *a, wg_tensor *b) { return binary(&div_op, FLOATING, a, b); }
 
 static wg_x emit_div_scalar(wg_expr *x, const wg_node *n) { return in_op_scalar(x, WG_P_DIV, n); }
 static void vjp_div_scalar(wg_vjp *v) { wg_vjp_set(v, 0, wg_div_scalar(wg_vjp_grad(v), wg_vjp_node(v)->scalar[0])); }
 static const wg_op div_scalar_op = {
     .name = "div_scalar", .kind = WG_OP_MAP, .emit = emit_div_scalar, .vjp = vjp_div_scalar};
-wg_tensor *wg_div_scalar(wg_tensor *a, double b) { return with_scalar(&div_scalar_op, a, b, true); }
+wg_tensor *wg_div_scalar(wg_tensor *a, double b) { return with_scalar(&div_scalar_op, FLOATING, a, b); }
 
 static wg_x emit_rdiv_scalar(wg_expr *x, const wg_node *n) { return scalar_op_in(x, WG_P_DIV, n); }
 static void vjp_rdiv_scalar(wg_vjp *v) {
@@ -139,7 +146,7 @@ static void vjp_rdiv_scalar(wg_vjp *v) {
 }
 static const wg_op rdiv_scalar_op = {
     .name = "rdiv_scalar", .kind = WG_OP_MAP, .saves = WG_SAVE_IN(0), .emit = emit_rdiv_scalar, .vjp = vjp_rdiv_scalar};
-wg_tensor *wg_rdiv_scalar(wg_tensor *a, double b) { return with_scalar(&rdiv_scalar_op, a, b, true); }
+wg_tensor *wg_rdiv_scalar(wg_tensor *a, double b) { return with_scalar(&rdiv_scalar_op, FLOATING, a, b); }
 
 /* ---- pow ------------------------------------------------------------------------------------------------------------ */
 
@@ -179,13 +186,7 @@ static const wg_op pow_op = {.name = "pow",
                              .saves = WG_SAVE_IN(0) | WG_SAVE_IN(1) | WG_SAVE_OUT,
                              .emit = emit_pow,
                              .vjp = vjp_pow};
-wg_tensor *wg_pow(wg_tensor *a, wg_tensor *b) {
-    if (a && b && wg_op_dtype(a) == WG_BOOL && wg_op_dtype(b) == WG_BOOL) {
-        refuse_bool(&pow_op, a);
-        return NULL;
-    }
-    return binary(&pow_op, a, b, false);
-}
+wg_tensor *wg_pow(wg_tensor *a, wg_tensor *b) { return binary(&pow_op, NO_BOOL_BOTH, a, b); }
 
 static wg_x emit_pow_scalar(wg_expr *x, const wg_node *n) { return in_op_scalar(x, WG_P_POW, n); }
 static void vjp_pow_scalar(wg_vjp *v) {
@@ -277,5 +278,5 @@ static const wg_op minimum_op = {.name = "minimum",
                                  .saves = WG_SAVE_IN(0) | WG_SAVE_IN(1),
                                  .emit = emit_minimum,
                                  .vjp = vjp_minimum};
-wg_tensor *wg_maximum(wg_tensor *a, wg_tensor *b) { return binary(&maximum_op, a, b, false); }
-wg_tensor *wg_minimum(wg_tensor *a, wg_tensor *b) { return binary(&minimum_op, a, b, false); }
+wg_tensor *wg_maximum(wg_tensor *a, wg_tensor *b) { return binary(&maximum_op, PROMOTED, a, b); }
+wg_tensor *wg_minimum(wg_tensor *a, wg_tensor *b) { return binary(&minimum_op, PROMOTED, a, b); }
