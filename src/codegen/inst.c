@@ -177,11 +177,27 @@ static void print_scalar(wg_text *t, const wg_inst *in) {
     }
 }
 
+/* An address that is the same wherever the loops are; it is used before they begin. */
+static bool stands_still(const wg_loop *loop, const wg_access *a) {
+    bool still = a->lane == WG_LANE_SAME;
+    for (int i = 0; i < loop->nkept; i++) {
+        still = still && a->kept[i] < 0;
+    }
+    for (int i = 0; i < loop->nreduced; i++) {
+        still = still && a->reduced[i] < 0;
+    }
+    return still;
+}
+
 /* The place of an access: "a3 + r0 * p.v[5]" and the step from lane to lane. */
 static void print_place(wg_text *t, const wg_access *a, int number, bool with_lane) {
     const wg_loop *loop = &t->l->loop;
     wg_str *s = &t->body;
     bool on_rows = loop->mode == WG_LOOP_ROWS;
+    if (stands_still(loop, a)) {
+        wg_str_addf(s, "p.v[%d]", a->offset);
+        return;
+    }
     wg_str_addf(s, "a%d", number);
     for (int i = 0; i < loop->nreduced - (on_rows ? 1 : 0); i++) {
         if (a->reduced[i] >= 0) {
