@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const OPTIONS[2] = {"-cl-std=CL1.2", "-cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt"};
+static const char *const OPTIONS[2] = {"-w -cl-std=CL1.2", "-w -cl-std=CL1.2 -cl-fp32-correctly-rounded-divide-sqrt"};
 
 bool wg_cl_forked(const wg_device *dev) { return getpid() != dev->pid; }
 

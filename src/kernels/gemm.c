@@ -290,7 +290,7 @@ static void print_block_loop(wg_str *out, const wg_gemm_print *print, wg_gemm_ty
 }
 
 static const char SIMD_HEAD[] =
-    "KERNEL KERNEL_GROUP(1, 1, 1) void $N(GLOBAL const $M *a_, GLOBAL const $M *b_, GLOBAL $M *s_, $P)\n"
+    "KERNEL_GROUP(1, 1, 1) $N(GLOBAL const $M *a_, GLOBAL const $M *b_, GLOBAL $M *s_, $P)\n"
     "{\n"
     "    $T pa[$A] __attribute__((aligned(64)));\n"
     "    $T pb[$Q * $D] __attribute__((aligned(64)));\n";
@@ -357,7 +357,7 @@ static const char SIMT_HEAD[] =
     "#pragma unroll\n"
     "        for (int c = 0; c < 4; c++) acc[r][c] = $F;\n"
     "}\n\n"
-    "KERNEL KERNEL_GROUP(256, 1, 1) void $N(GLOBAL const $M *a_, GLOBAL const $M *b_, $P)\n"
+    "KERNEL_GROUP(256, 1, 1) $N(GLOBAL const $M *a_, GLOBAL const $M *b_, $P)\n"
     "{\n"
     "    LOCAL $T as[16][68] __attribute__((aligned(16)));\n"
     "    LOCAL $T bs[16][66];\n"

@@ -112,7 +112,8 @@ static wg_tensor *multiply_flat(wg_graph *g, wg_tensor *a, wg_tensor *b) {
         return NULL;
     }
     shape.dim[shape.rank - 1] = wg_op_shape(b)->dim[1];
-    return wg_reshape(multiply(g, wg_reshape(a, two), b), shape);
+    wg_tensor *rows_of_a = wg_reshape(a, two);
+    return rows_of_a ? wg_reshape(multiply(g, rows_of_a, b), shape) : NULL;
 }
 
 wg_tensor *wg_matmul(wg_tensor *a, wg_tensor *b) {
