@@ -1,0 +1,48 @@
+/*
+ * The interpreter's machine: a kernel's instructions run on sixteen lanes at a time, in the order in which
+ * src/codegen/simd.c prints them.
+ */
+#ifndef WG_RUNTIME_MACHINE_H
+#define WG_RUNTIME_MACHINE_H
+
+#include "runtime/lanes.h"
+#include "schedule/lower.h"
+
+/* What is done before and in the loops of one stage: numbers of instructions and of stores, in order. */
+typedef struct wg_work {
+    const int *uniform, *varying, *stores;  /* before them */
+    const int *elems, *reductions, *looped; /* in them */
+    int nuniform, nvarying, nstores, nelems, nreductions, nlooped;
+} wg_work;
+
+typedef struct wg_machine {
+    const wg_lowered *l;
+    const wg_loop *loop;
+    const int64_t *p;  /* parameters */
+    char *const *mem;  /* buffers */
+    void *space;       /* holds all of the following */
+    wg_lanes *x;       /* a register for each instruction */
+    wg_accumulator *c; /* used by those that reduce */
+    int64_t *base;     /* where each access starts in the row */
+    const int *ones;   /* instructions of level ONE */
+    int nones;
+    wg_work work[WG_MAX_STAGES + 1];
+
+    bool on_rows;
+    int64_t size0;          /* length of the first reduced axis, which a last chunk may not fill */
+    int64_t r[WG_MAX_RANK]; /* the reduced coordinates; but for the last one in mode ROWS, where the lanes lie */
+    int64_t i;              /* where the lanes start */
+    int n;                  /* how many of them are real */
+} wg_machine;
+
+/* False when there is no memory. */
+bool wg_machine_make(const wg_lowered *l, const int64_t *params, char *const *mem, wg_machine *out);
+void wg_machine_drop(wg_machine *m);
+
+/* Runs a loop step. */
+void wg_machine_run(wg_machine *m);
+/* An epilogue's row, by its number; then 16 of its columns, n of them real, whose product is in register 0. */
+void wg_machine_enter_row(wg_machine *m, int64_t row);
+void wg_machine_finish(wg_machine *m, int64_t column, int n);
+
+#endif
