@@ -37,7 +37,7 @@ enum {
     PANEL_BYTES = 16384,       /* K block of a panel of B: half of the smallest common L1 */
     STRIP_A = 16, STRIP_B = 4, /* panels packed at a time: more would not fit the L1 TLB, and L1 beside the sums */
     PAD = 16,                  /* elements between panels, against their falling into the same cache sets */
-    GROUPS_PER_UNIT = 4,       /* enough for balance; each has a piece of scratch */
+    GROUPS_PER_UNIT = 8,       /* enough for balance; each has a piece of scratch: together no more than C */
     SIMT_TILE = 64, SIMT_THREADS = 256
 };
 
@@ -130,7 +130,7 @@ void wg_gemm_make_plan(wg_gemm_plan *plan, const wg_gemm_problem *problem, const
     plan->grid[1] = plan->grid[2] = 1;
     if (device->form == WG_GEMM_SIMD) plan_simd(plan, device);
     else plan_simt(plan);
-    /* The kernels step over the blocks of C by the number of groups, so that any number will do. */
+    /* Groups take runs of blocks: any number will do, and neighbours (which POCL gives to a thread) have equal work. */
     int64_t most = (device->max_items > 0 ? device->max_items : INT32_MAX) / plan->group[0];
     plan->grid[0] = v[WG_GEMM_P_GROUPS] = min64(plan->grid[0], most > 0 ? most : 1);
     plan->scratch = v[WG_GEMM_P_SCRATCH_STEP] * plan->grid[0];
@@ -270,7 +270,8 @@ static void print_block_loop(wg_str *out, const wg_gemm_print *print, wg_gemm_ty
     wg_str_addf(out,
                 "    const i64 blocks_m = (m + block_m - 1) / block_m, blocks_n = (n + block_n - 1) / block_n;\n"
                 "    const i64 blocks = blocks_m * blocks_n * p.v[%d];\n"
-                "    for (i64 block = GRP(0); block < blocks; block += groups) {\n"
+                "    const i64 end = (GRP(0) + 1) * blocks / groups;\n"
+                "    for (i64 block = GRP(0) * blocks / groups; block < end; block++) {\n"
                 "        const i64 j0 = block %% blocks_n * block_n, i0 = block / blocks_n %% blocks_m * block_m;\n"
                 "        const i64 z = block / (blocks_n * blocks_m);\n"
                 "        const i64 z2 = z %% dim2, z1 = z / dim2 %% dim1, z0 = z / dim2 / dim1;\n",
@@ -313,7 +314,8 @@ static const char SIMD_BODY[] =
     "                    const int r_end = (int)min(rows - i, (i64)$R), s_end = (int)min(cols - j, (i64)$W);\n"
     "                    for (int r = 0; r < r_end; r++)\n"
     "                        for (int s = 0; s < s_end; s += 16)\n"
-    "                            $E($G$Hz, i0 + i + r, j0 + j + s, min(s_end - s, 16), $V(vload16(0, c + r * $W + s)));\n"
+    "                            $E($G$Hz, i0 + i + r, j0 + j + s, min(s_end - s, 16),\n"
+    "                               $V(vload16(0, c + r * $W + s)));\n"
     "                }\n"
     "            }\n"
     "            k0 += block_k;\n"

@@ -47,7 +47,7 @@ enum {
     WG_GEMM_P_DIM1, WG_GEMM_P_DIM2, /* the middle and the innermost batch size */
     WG_GEMM_P_A_BATCH, WG_GEMM_P_B_BATCH = WG_GEMM_P_A_BATCH + 3, /* three strides each */
     WG_GEMM_P_BLOCK_M = WG_GEMM_P_B_BATCH + 3, WG_GEMM_P_BLOCK_N, /* what one group computes */
-    WG_GEMM_P_GROUPS,               /* of the launch: a group takes every so many-th block */
+    WG_GEMM_P_GROUPS,               /* of the launch; each takes a run of blocks */
     WG_GEMM_P_BLOCK_K,              /* from here simd only */
     WG_GEMM_P_KEEP,                 /* sums of a tile when all are kept between K blocks, else 0 */
     WG_GEMM_P_SCRATCH_OFFSET,       /* the caller's to set: where the scratch starts in its buffer, in elements */
