@@ -299,13 +299,17 @@ wg_tensor *wg_index_add(wg_tensor *a, int dim, wg_tensor *index, wg_tensor *src)
     if (want.dim[d] == 0) { /* nothing to add: a, in whose graph src has its place */
         return wg_slice_scatter(a, src, d, 0, 0, 1);
     }
-    wg_tensor *at = wg_cast(index, WG_I64), *result = NULL;
-    if (at) {
-        wg_call call = {.in = {a, at, src}, .nin = 3, .dtype = wg_op_dtype(a), .shape = *wg_op_shape(a), .attr = {d}};
-        result = wg_record(g, &index_add_op, &call);
+    if (!wg_scope_push(g)) {
+        return NULL;
     }
-    wg_free(at);
-    return result;
+    /* The kernel walks its operands row by row. */
+    wg_call call = {.in = {wg_contiguous(a), wg_contiguous(wg_cast(index, WG_I64)), wg_contiguous(src)},
+                    .nin = 3,
+                    .dtype = wg_op_dtype(a),
+                    .shape = *wg_op_shape(a),
+                    .attr = {d}};
+    bool ok = call.in[0] && call.in[1] && call.in[2];
+    return wg_op_leave(g, ok ? wg_record(g, &index_add_op, &call) : NULL);
 }
 
 /* ---- embedding, one_hot --------------------------------------------------------------------------------------------- */
