@@ -4,8 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-void synchronize(void *ctx) { wg_synchronize(ctx); }
-
 float uniform_at(size_t i) {
     uint32_t x = (uint32_t)i * 2654435761u + 12345u;
     x ^= x >> 16;

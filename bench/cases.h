@@ -52,7 +52,4 @@ wg_tensor *place_for(wg_ctx *ctx, wg_shape shape);
 void check_element(bench *b, row *r, wg_tensor *t, int64_t i, double want, double tolerance);
 void check_value(bench *b, row *r, double got, double want, double tolerance);
 
-/* For side.settle and for the end of what is timed. */
-void synchronize(void *ctx);
-
 #endif

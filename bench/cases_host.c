@@ -46,7 +46,7 @@ static void launch_one(void *user) {
 
 static void launch(bench *b, row *r) {
     operands o = {.ctx = b->ctx, .x = uniform(b->ctx, WG_SHAPE(1)), .y = uniform(b->ctx, WG_SHAPE(1))};
-    measure_host(b, r, (side){.run = launch_one, .settle = synchronize, .user = &o, .ctx = b->ctx}, 1);
+    measure_host(b, r, (side){.run = launch_one, .host_time = true, .user = &o, .ctx = b->ctx}, 1);
     double bare = limits_driver_launch(b->limits);
     if (bare > 0) {
         row_note(r, "the driver's launch alone %s", duration_of(bare).text);
@@ -76,33 +76,36 @@ static void record_only(void *user) {
     WG_SCOPE(o->ctx) { small_matmuls(o); }
 }
 
-/* Host seconds a kernel of the replayed plan in ctx; 0 if that fails. */
-static double replay_seconds(wg_ctx *ctx, double budget, double *recording) {
+/* Host seconds a kernel of the plan in ctx, remembered, and of recording its op. */
+typedef struct replay_times {
+    double min, median, recording;
+} replay_times;
+
+static replay_times replay_in(wg_ctx *ctx, double budget) {
     operands o = {.ctx = ctx, .x = uniform(ctx, WG_SHAPE(4, 4)), .y = uniform(ctx, WG_SHAPE(4, 4))};
-    side sides[] = {{.run = replay, .settle = synchronize, .user = &o, .ctx = ctx},
+    side sides[] = {{.run = replay, .user = &o, .ctx = ctx, .host_time = true},
                     {.run = record_only, .user = &o, .ctx = ctx}};
     if (!measure(sides, 2, budget)) {
-        return 0;
+        return (replay_times){0};
     }
     const wg_stats *x = &sides[0].before, *y = &sides[0].after;
     double launches = (double)(y->launches + y->packs - x->launches - x->packs) / (double)sides[0].runs;
-    *recording = sides[1].min / launches;
-    return launches > 0 ? sides[0].min / launches : 0;
+    return (replay_times){sides[0].min / launches, sides[0].median / launches, sides[1].min / launches};
 }
 
 /* The same plan on a device whose launches cost nothing is what the library adds to the driver's. */
 static void replay_kernel(bench *b, row *r) {
     wg_ctx *null = wg_open("null");
-    double recording = 0, ignored;
-    r->min = r->median = replay_seconds(null, 0.5 * b->budget, &recording);
+    replay_times t = replay_in(null, 0.5 * b->budget);
     if (wg_failed(null)) {
         row_note(r, "null: %s", wg_error(null));
         r->failed = true;
     }
     wg_close(null);
-    double whole = replay_seconds(b->ctx, 0.5 * b->budget, &ignored);
-    row_note(r, "beyond the driver's launch, a kernel of %d; recording is %s of it; on the device %s", SMALL_KERNELS,
-             duration_of(recording).text, duration_of(whole).text);
+    r->min = t.min;
+    r->median = t.median;
+    row_note(r, "of %d kernels, beyond the driver's launch; recording is %s of it; on the device %s", SMALL_KERNELS,
+             duration_of(t.recording).text, duration_of(replay_in(b->ctx, 0.5 * b->budget).min).text);
 }
 
 /* ---- cold_start ---- */

@@ -96,7 +96,7 @@ static void layer_norm(bench *b, row *r) {
 static wg_tensor *drop_half(const map *m) { return wg_dropout(m->x, 0.5, true); }
 
 static void dropout(bench *b, row *r) {
-    map m = measure_map(b, r, WG_SHAPE(SQUARE, COLUMNS), drop_half);
+    map m = measure_map(b, r, WG_SHAPE(ROWS, COLUMNS), drop_half);
     WG_SCOPE(b->ctx) {
         wg_tensor *dropped = wg_cast(wg_eq_scalar(m.out, 0), WG_F32);
         check_value(b, r, wg_item(wg_mean(dropped, NULL, 0, false)), 0.5, 0.01);

@@ -27,7 +27,7 @@ static void tutorial_run(void *user) {
 static void tutorial_step(bench *b, row *r) {
     line_fit t = {.ctx = b->ctx};
     t.w = wg_keep(wg_param(wg_from_f32(b->ctx, (float[]){1}, WG_SHAPE(1))));
-    if (measure_host(b, r, (side){.run = tutorial_run, .settle = synchronize, .user = &t, .ctx = b->ctx}, 1)) {
+    if (measure_host(b, r, (side){.run = tutorial_run, .host_time = true, .user = &t, .ctx = b->ctx}, 1)) {
         check_value(b, r, wg_item(t.w), 2, 1e-4);
         row_note(r, "forward, backward, gradient read, update");
     }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { TURNS = 6, MAX_RUNS = 1 << 14, MAX_WARM_UP = 40, QUIET_RUNS = 3 };
+enum { TURNS = 6, RUNS_A_TURN = 1 << 14, MAX_RUNS = TURNS * RUNS_A_TURN, MAX_WARM_UP = 40, QUIET_RUNS = 3 };
 
 double now(void) {
     struct timespec t;
@@ -20,8 +20,8 @@ void rest(double seconds) {
 
 static void run_once(side *s) {
     s->run(s->user);
-    if (s->settle) {
-        s->settle(s->user);
+    if (s->host_time) {
+        wg_synchronize(s->ctx);
     }
 }
 
@@ -49,18 +49,17 @@ static void warm_up(side *s) {
 
 static void take_turn(side *s, double *samples, double seconds) {
     rest(s->rest);
+    size_t stop = s->runs + RUNS_A_TURN;
     double end = now() + seconds;
     do {
         double start = now();
         s->run(s->user);
         double t = now() - start;
-        if (s->settle) {
-            s->settle(s->user);
+        if (s->host_time) {
+            wg_synchronize(s->ctx);
         }
-        if (s->runs < MAX_RUNS) {
-            samples[s->runs++] = t;
-        }
-    } while (now() < end && !failed(s));
+        samples[s->runs++] = t;
+    } while (s->runs < stop && now() < end && !failed(s));
 }
 
 static int by_size(const void *a, const void *b) {

@@ -14,10 +14,10 @@ void rest(double seconds);
 
 /* Something that is run again and again, and how long it took. */
 typedef struct side {
-    void (*run)(void *user);    /* what is timed */
-    void (*settle)(void *user); /* after each run, untimed; or NULL */
+    void (*run)(void *user); /* what is timed */
     void *user;
     wg_ctx *ctx;        /* whose counters are taken and which is asked for errors; NULL for what is not Wengert */
+    bool host_time;     /* waiting for the device is not timed */
     double rest;        /* seconds to sleep before its turn: a peer's threads may still spin */
     double min, median; /* seconds a run; 0 when nothing was measured */
     size_t runs;
