@@ -80,7 +80,7 @@ bool measure_case(bench *b, row *r, side ours, work w, side *peer) {
     }
     size_t first_limit = n;
     double limit_work = 0;
-    n += limits_sides(b->limits, w.limit, (size_t)w.bytes, sides + n, &limit_work);
+    n += limits_sides(b->limits, w.limit, w.flops > 0 ? w.flops : w.bytes, sides + n, &limit_work);
     if (!measure(sides, n, b->budget)) {
         return false;
     }

@@ -22,9 +22,9 @@ void limits_close(limits *l);
 
 enum { MAX_LIMIT_SIDES = 2 };
 
-/* The sides to measure for a limit, at a case's number of bytes (nothing for FMA_LIMIT). Returns how many; *work is
- * the bytes or operations a run does. They are valid until the next call. */
-size_t limits_sides(limits *l, limit_kind kind, size_t bytes, side *sides, double *work);
+/* The sides to measure for a limit, at a case's number of bytes or operations. Returns how many; *work is what a run
+ * does of them, about the same. They are valid until the next call. */
+size_t limits_sides(limits *l, limit_kind kind, double amount, side *sides, double *work);
 
 /* Host seconds of one launch of an empty kernel through the bare driver; 0 when the driver is not OpenCL. */
 double limits_driver_launch(limits *l);

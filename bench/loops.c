@@ -36,6 +36,7 @@ __attribute__((target("avx2"))) static float avx2_read(const float *src, size_t 
         sum[j] = _mm256_setzero_ps();
     }
     for (size_t i = 0; i < n; i += 64) {
+#pragma GCC unroll 8
         for (size_t j = 0; j < 8; j++) {
             sum[j] = _mm256_add_ps(sum[j], _mm256_load_ps(src + i + 8 * j));
         }

@@ -226,8 +226,8 @@ static void run_copy(void *user) { run_kernel(user, COPY); }
 static void run_read(void *user) { run_kernel(user, READ); }
 static void run_fma(void *user) { run_kernel(user, FMA); }
 
-size_t opencl_limit(opencl *cl, limit_kind kind, size_t bytes, side *sides, double *work) {
-    size_t each = (kind == COPY_LIMIT ? bytes / 2 : kind == READ_LIMIT ? bytes : 0) / 16 * 16;
+size_t opencl_limit(opencl *cl, limit_kind kind, double amount, side *sides, double *work) {
+    size_t each = (size_t)(kind == COPY_LIMIT ? amount / 2 : kind == READ_LIMIT ? amount : 0) / 16 * 16;
     if (!reserve(cl, each ? each : 16)) {
         return 0;
     }

@@ -13,7 +13,7 @@ opencl *opencl_open(const char *name, char *why);
 void opencl_close(opencl *cl);
 
 /* As limits_sides. */
-size_t opencl_limit(opencl *cl, limit_kind kind, size_t bytes, side *sides, double *work);
+size_t opencl_limit(opencl *cl, limit_kind kind, double amount, side *sides, double *work);
 
 /* Host seconds to enqueue an empty kernel, the shortest of many. */
 double opencl_launch_seconds(opencl *cl);

@@ -9,13 +9,12 @@
 struct team {
     int size;
     pthread_barrier_t gate; /* passed when a job starts, and when it is done */
-    void (*job)(void *user, int i, int size);
+    void (*job)(void *user);
     void *user;
     bool leave;
     struct worker {
         team *team;
         pthread_t thread;
-        int i;
     } workers[];
 };
 
@@ -27,7 +26,7 @@ static void *work(void *user) {
         if (t->leave) {
             return NULL;
         }
-        t->job(t->user, w->i, t->size);
+        t->job(t->user);
         pthread_barrier_wait(&t->gate);
     }
 }
@@ -43,7 +42,6 @@ team *team_new(void) {
     t->size = size;
     for (int i = 1; i < size; i++) { /* the caller is the first */
         t->workers[i].team = t;
-        t->workers[i].i = i;
         if (pthread_create(&t->workers[i].thread, NULL, work, &t->workers[i])) {
             return NULL; /* those that run wait at the barrier for good */
         }
@@ -53,11 +51,11 @@ team *team_new(void) {
 
 int team_size(const team *t) { return t->size; }
 
-void team_run(team *t, void (*job)(void *user, int i, int size), void *user) {
+void team_run(team *t, void (*job)(void *user), void *user) {
     t->job = job;
     t->user = user;
     pthread_barrier_wait(&t->gate);
-    job(user, 0, t->size);
+    job(user);
     pthread_barrier_wait(&t->gate);
 }
 

@@ -9,8 +9,8 @@ typedef struct team team;
 /* NULL when there are no threads to be had. */
 team *team_new(void);
 int team_size(const team *t);
-/* Calls job(user, i, size) on thread i, for all i, and waits for them. */
-void team_run(team *t, void (*job)(void *user, int i, int size), void *user);
+/* Calls job(user) on every thread, the caller's too, and waits for them. */
+void team_run(team *t, void (*job)(void *user), void *user);
 void team_free(team *t);
 
 #endif
