@@ -16,9 +16,10 @@ static size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * u
 static void *host_alloc(size_t bytes) {
     size_t unit = bytes >= 4 * (size_t)HUGE_PAGE ? HUGE_PAGE : bytes >= PAGE ? PAGE : LINE;
     size_t alignment = unit < 128 ? 128 : unit; /* POCL's own alignment is 128 */
-    void *p = aligned_alloc(alignment, round_up(bytes, alignment));
+    size_t room = round_up(bytes + WG_MEM_SLACK, alignment);
+    void *p = aligned_alloc(alignment, room);
     if (p && unit == HUGE_PAGE) {
-        (void)madvise(p, round_up(bytes, HUGE_PAGE), MADV_HUGEPAGE);
+        (void)madvise(p, room, MADV_HUGEPAGE);
     }
     return p;
 }
@@ -53,7 +54,7 @@ wg_status wg_cl_alloc(wg_device *dev, size_t bytes, wg_mem *out, wg_err *err) {
         return host_buffer(dev, bytes, out, err);
     }
     cl_int code;
-    cl_mem mem = dev->cl->clCreateBuffer(dev->context, CL_MEM_READ_WRITE, bytes, NULL, &code);
+    cl_mem mem = dev->cl->clCreateBuffer(dev->context, CL_MEM_READ_WRITE, bytes + WG_MEM_SLACK, NULL, &code);
     if (code != CL_SUCCESS) {
         return wg_cl_fail(err, WG_ERR_DEVICE_MEM, code, "clCreateBuffer");
     }

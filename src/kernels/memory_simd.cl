@@ -1,5 +1,6 @@
 // Loads and stores of up to 16 neighbouring or strided elements, and sums across lanes, for the simd form. n is how
-// many of the lanes are real; the others read 0 and are not written.
+// many of the lanes are real; the others read what happens to be there, and are not written. Neighbouring elements are
+// loaded sixteen at once even at the end of a row: allocations leave room for that (WG_MEM_SLACK in runtime/backend.h).
 
 //@ memory
 DEVICE_FN vmask first_lanes(int n) {
@@ -10,23 +11,18 @@ DEVICE_FN vi64 lane_numbers(i64 first, i64 step) {
     const vi64 lane = (vi64)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     return lane * (vi64)(step) + (vi64)(first);
 }
+// These loops run for tails and odd strides only. Unrolled into every load they would make a kernel many times its size,
+// and a device's compiler slow.
+#define SMALL_LOOP _Pragma("clang loop unroll(disable) vectorize(disable)")
 // t: the type in registers, c: in memory; IN and OUT convert a vector of c to the register's type and back.
 #define WG_MEMORY(t, r, c, IN, OUT)                                                                                    \
     DEVICE_FN r same_##t(const GLOBAL c *p) { return IN((c##16)(*p)); }                                                \
-    DEVICE_FN r load_##t(const GLOBAL c *p, int n) {                                                                   \
-        if (n == 16) {                                                                                                 \
-            return IN(vload16(0, p));                                                                                  \
-        }                                                                                                              \
-        c s[16];                                                                                                       \
-        for (int l = 0; l < 16; l++) {                                                                                 \
-            s[l] = l < n ? p[l] : (c)0;                                                                                \
-        }                                                                                                              \
-        return IN(vload16(0, s));                                                                                      \
-    }                                                                                                                  \
+    DEVICE_FN r load_##t(const GLOBAL c *p, int n) { return IN(vload16(0, p)); }                                       \
     DEVICE_FN r step_##t(const GLOBAL c *p, i64 step, int n) {                                                         \
         c s[16];                                                                                                       \
-        for (int l = 0; l < 16; l++) {                                                                                 \
-            s[l] = l < n ? p[l * step] : (c)0;                                                                         \
+        vstore16((c##16)(0), 0, s);                                                                                    \
+        SMALL_LOOP for (int l = 0; l < n; l++) {                                                                       \
+            s[l] = p[l * step];                                                                                        \
         }                                                                                                              \
         return IN(vload16(0, s));                                                                                      \
     }                                                                                                                  \
@@ -39,7 +35,7 @@ DEVICE_FN vi64 lane_numbers(i64 first, i64 step) {
         if (step == 1 && n == 16 && mask_all(cond) && at[0] == at[15] && mask_all(eq_i64(index, (vi64)(at[0])))) {     \
             return IN(vload16(0, p + at[0] * by));                                                                     \
         }                                                                                                              \
-        for (int l = 0; l < 16; l++) {                                                                                 \
+        SMALL_LOOP for (int l = 0; l < 16; l++) {                                                                      \
             s[l] = l < n && on[l] ? p[l * step + at[l] * by] : (c)0;                                                   \
         }                                                                                                              \
         return IN(vload16(0, s));                                                                                      \
@@ -51,7 +47,7 @@ DEVICE_FN vi64 lane_numbers(i64 first, i64 step) {
         c s[16];                                                                                                       \
         int on[16];                                                                                                    \
         vstore16(cond, 0, on);                                                                                         \
-        for (int l = 0; l < 16; l++) {                                                                                 \
+        SMALL_LOOP for (int l = 0; l < 16; l++) {                                                                      \
             s[l] = l < n && on[l] ? p[l * step] : (c)0;                                                                \
         }                                                                                                              \
         return IN(vload16(0, s));                                                                                      \
@@ -65,14 +61,14 @@ DEVICE_FN vi64 lane_numbers(i64 first, i64 step) {
         }                                                                                                              \
         c s[16];                                                                                                       \
         vstore16(v, 0, s);                                                                                             \
-        for (int l = 0; l < n; l++) {                                                                                  \
+        SMALL_LOOP for (int l = 0; l < n; l++) {                                                                       \
             p[l] = s[l];                                                                                               \
         }                                                                                                              \
     }                                                                                                                  \
     DEVICE_FN void save_step_##t(GLOBAL c *p, i64 step, int n, r x) {                                                  \
         c s[16];                                                                                                       \
         vstore16(OUT(x), 0, s);                                                                                        \
-        for (int l = 0; l < n; l++) {                                                                                  \
+        SMALL_LOOP for (int l = 0; l < n; l++) {                                                                       \
             p[l * step] = s[l];                                                                                        \
         }                                                                                                              \
     }                                                                                                                  \

@@ -40,6 +40,9 @@ typedef struct wg_limits {
     bool interprets;           /* no kernels: the executor interprets fused groups on the host */
 } wg_limits;
 
+/* Kernels may read (and ignore) this many bytes past the end of an allocation: vectors are loaded whole. */
+#define WG_MEM_SLACK 128
+
 /* One allocation. Kernels take (handle, element offset). */
 typedef struct wg_mem {
     void *handle; /* cl_mem, CUdeviceptr, host pointer */
@@ -71,7 +74,8 @@ typedef struct wg_backend {
     void (*close)(wg_device *dev);
     const wg_limits *(*limits)(const wg_device *dev);
 
-    /* Memory is at least 64-byte aligned (256 on GPUs). WG_ERR_DEVICE_MEM when there is none. */
+    /* Memory is at least 64-byte aligned (256 on GPUs) and followed by WG_MEM_SLACK readable bytes. WG_ERR_DEVICE_MEM when
+     * there is none. */
     wg_status (*alloc)(wg_device *dev, size_t bytes, wg_mem *out, wg_err *err);
     void (*free)(wg_device *dev, wg_mem *mem);
     /* Transfers are ordered after everything launched before on either queue; read returns when the bytes are there,

@@ -218,7 +218,8 @@ static bool operand_fits(wg_partition *p, int group, const wg_task *t, int k, wg
             return fits(p, group, ref, (wg_level)at, d);
         }
     }
-    if (floats(p, ref) && !can_be_early(p, ref)) {
+    /* Its own group would have to run before this one. */
+    if (floats(p, ref) && (g->early || !can_be_early(p, ref))) {
         return false;
     }
     if (ref >= 0 && !floats(p, ref) && order_of(p, p->places[ref].group) >= order_of(p, group)) {
