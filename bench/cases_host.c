@@ -130,9 +130,10 @@ int cold_start_child(const char *device) {
         wg_zero_grad(w);
     }
     double value = wg_item(w), stepped = now();
+    bool computes = strncmp(wg_device_name(ctx), "null", 4) != 0;
     wg_status status = wg_close(ctx);
     printf("open %s, step %s", duration_of(opened - start).text, duration_of(stepped - opened).text);
-    return status != WG_OK || value < 1.0199 || value > 1.0201;
+    return status != WG_OK || (computes && !(value > 1.0199 && value < 1.0201));
 }
 
 static void run_child(void *user) {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_ROWS = 64, MAX_FILTERS = 32 };
 
@@ -80,6 +81,15 @@ static void look_at_device(const char *line, void *user) {
     }
 }
 
+static void warn_of_others(void) {
+    double load = 0;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (getloadavg(&load, 1) == 1 && load > 0.5 * (double)cores) {
+        printf("load average %.1f on %ld cores: something else runs here, trust the shortest times alone\n", load,
+               cores);
+    }
+}
+
 /* Opens a context to see which device it is, and what measures its limits. */
 static bool look_around(bench *b, char *device_name, size_t cap) {
     wg_ctx *ctx = wg_open(b->device);
@@ -99,6 +109,7 @@ static bool look_around(bench *b, char *device_name, size_t cap) {
         b->limits = limits_open(b->on_cpu, device_name, why);
     }
     printf("%s\n", device_name);
+    warn_of_others();
     if (!b->limits) {
         printf("no shares of limits: %s\n", b->computes ? why : "nothing is computed");
     }

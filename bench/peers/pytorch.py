@@ -231,6 +231,8 @@ def main():
     torch.set_default_device(arguments.device)
     where = torch.cuda.get_device_name() if arguments.device == "cuda" else f"cpu, {torch.get_num_threads()} threads"
     print(f"PyTorch {torch.__version__} on {where}; {arguments.rounds} rounds")
+    if os.getloadavg()[0] > 0.5 * os.cpu_count():
+        print(f"load average {os.getloadavg()[0]:.1f}: something else runs here, trust the shortest times alone")
     print(f"{'case':16} {'shortest':>21} {'ratio':>7}  {'median':>21} {'ratio':>7}")
     print(f"{'':16} {'wengert':>10} {'pytorch':>10} {'':7}  {'wengert':>10} {'pytorch':>10}")
     name, ratios = None, []
