@@ -16,7 +16,4 @@ wg_status wg_err_setv(wg_err *e, wg_status status, const char *fmt, va_list args
 const char *wg_err_text(const wg_err *e);
 void wg_err_clear(wg_err *e);
 
-/* Keeps an error in a context; for the layers above the public interface. Returns status. Defined in src/api. */
-wg_status wg_ctx_fail(wg_ctx *ctx, wg_status status, const char *fmt, ...) WG_PRINTF(3, 4);
-
 #endif

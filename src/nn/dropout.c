@@ -1,5 +1,5 @@
 /* Dropout. */
-#include "base/err.h"
+#include "api/fail.h"
 #include "nn/temporaries.h"
 
 #include <wengert/nn.h>

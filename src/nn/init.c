@@ -1,5 +1,5 @@
 /* Initialisers: new random values for leaves. */
-#include "base/err.h"
+#include "api/fail.h"
 #include "nn/temporaries.h"
 #include "nn/text.h"
 

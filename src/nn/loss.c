@@ -1,5 +1,5 @@
 /* Losses, made from the public ops. */
-#include "base/err.h"
+#include "api/fail.h"
 #include "nn/temporaries.h"
 #include "nn/text.h"
 

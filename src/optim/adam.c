@@ -1,5 +1,5 @@
 /* Adam and AdamW. */
-#include "base/err.h"
+#include "api/fail.h"
 #include "optim/optim.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
 /* The part of a step that is the same for all optimisers. */
 #include "optim/optim.h"
 
+#include "api/fail.h"
 #include "base/alloc.h"
-#include "base/err.h"
 
 #include <wengert/grad.h>
 #include <wengert/tensor.h>

@@ -1,5 +1,5 @@
 /* Stochastic gradient descent with momentum. */
-#include "base/err.h"
+#include "api/fail.h"
 #include "optim/optim.h"
 
 #include <wengert/ops.h>
