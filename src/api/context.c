@@ -104,6 +104,7 @@ wg_status wg_close(wg_ctx *ctx) {
     wg_err_clear(&ctx->graph.err);
     wg_plan_cache_free(ctx->plans);
     if (ctx->opened) {
+        wg_value_free(&ctx->engine.pool, ctx->engine.trap);
         wg_programs_drop(&ctx->engine.programs);
         wg_pool_drop(&ctx->engine.pool);
         wg_dev_close(&ctx->engine.dev);
@@ -175,7 +176,8 @@ wg_status wg_synchronize(wg_ctx *ctx) {
     if (!ctx || !wg_graph_usable(&ctx->graph)) {
         return ctx ? wg_error_status(ctx) : WG_ERR_ARG;
     }
-    return wg_dev_sync(&ctx->engine.dev, &ctx->graph.err);
+    wg_status status = wg_dev_sync(&ctx->engine.dev, &ctx->graph.err);
+    return status != WG_OK ? status : wg_exec_check(&ctx->engine, &ctx->graph.err);
 }
 
 void wg_get_stats(const wg_ctx *ctx, wg_stats *out) {

@@ -130,7 +130,7 @@ static wg_value *contiguous_value(const char *op, wg_tensor *t, size_t *offset) 
         }
         n = copy->node;
     }
-    if (wg_demand_node(wg_ctx_of(g), n) != WG_OK) {
+    if (wg_demand_node(wg_ctx_of(g), n) != WG_OK || wg_exec_check(&wg_ctx_of(g)->engine, &g->err) != WG_OK) {
         return NULL;
     }
     *offset = n->view ? (size_t)n->view->offset * wg_dtype_size((wg_dtype)n->dtype) : 0;

@@ -363,6 +363,11 @@ static void print_value(wg_text *t, const wg_inst *in) {
     case WG_P_CAST:
         print_cast(t, in);
         break;
+    case WG_P_TRAP:
+        wg_text_need(t, "trap", WG_I64);
+        wg_str_addf(s, "trap(x%d, %s, b%d + p.v[%d], p.v[%d], p.v[%d])", in->a, in->uniform ? "16" : "n", in->access, in->param,
+                    in->param + 1, in->param + 2);
+        break;
     case WG_P_RSUM:
     case WG_P_RMAX:
     case WG_P_RMIN:

@@ -36,7 +36,8 @@ static void scatter(wg_text *t) {
                 "    const i64 inner = p.v[2], blocks = (inner + %d) / %d, units = p.v[0] * blocks;\n"
                 "    for (i64 u = (i64)GRP(0) * %d + LID(0); u < units; u += (i64)NGRP(0) * %d) {\n"
                 "        const i64 i = u %% blocks * %d;\n"
-                "        %s_columns(b0 + p.v[4], b1 + p.v[5], b2 + p.v[6], b3 + p.v[7], p.v[1], inner, p.v[3], u / blocks, i,\n"
+                "        %s_columns(b0 + p.v[4], b1 + p.v[5], b2 + p.v[6], b3 + p.v[7], b4 + p.v[8], p.v[9], p.v[10],\n"
+                "            p.v[1], inner, p.v[3], u / blocks, i,\n"
                 "            (int)(inner - i < %d ? inner - i : %d));\n"
                 "    }\n"
                 "}\n",

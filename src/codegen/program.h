@@ -13,7 +13,8 @@
 void wg_print_loop(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs);
 /* Prints the function that takes a product's results; the matmul kernel's own text follows from src/kernels. */
 void wg_print_epilogue(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs);
-/* Prints an index_add of a dtype; its parameters are outer, n, inner, count, then the buffers' offsets. */
+/* Prints an index_add of a dtype; its parameters are outer, n, inner, count, the buffers' offsets, and what a trap
+ * reports. */
 void wg_print_scatter(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs);
 /* "GLOBAL f32 *b3, ..., const @_params p" and "b3, ..., p" for a matmul. */
 void wg_print_params(const wg_lowered *l, int from, wg_str *params, wg_str *args);

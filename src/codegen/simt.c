@@ -121,7 +121,7 @@ void wg_text_simt(wg_text *t) {
     wg_str_addf(s, "typedef struct { i64 v[%d]; } %s_params;\n", t->l->nparams, t->name);
     wg_str_addf(s, "KERNEL_GROUP(%d, 1, 1) %s(", on_rows ? WG_GROUP_ITEMS_ROWS : WG_GROUP_ITEMS_MAP, t->name);
     wg_text_params(t, s, 0);
-    wg_str_add(s, ") {\n");
+    wg_str_add(s, ") {\n    const int n = 1;\n");
     if (on_rows) {
         print_scratch(t);
     }
@@ -159,6 +159,9 @@ void wg_text_epilogue(wg_text *t) {
     wg_text_params(t, s, t->form == WG_SIMD ? 3 : 2);
     wg_str_addf(s, ", i64 z, i64 row, i64 i, %s%s x0) {\n", t->form == WG_SIMD ? "int n, " : "",
                 wg_text_register(loop->inst[0].dtype));
+    if (t->form == WG_SIMT) {
+        wg_str_add(s, "    const int n = 1;\n");
+    }
     if (batch > 0) {
         wg_str_add(s, "    i64 q = z;\n");
     }

@@ -46,6 +46,7 @@ typedef enum wg_prim {
     /* mixed */
     WG_P_SELECT, /* condition, a, b */
     WG_P_CAST,
+    WG_P_TRAP, /* a condition, passed on; where it is false for an element the plan reports an index error */
     /* reductions: operand over the reduced axes; the index of the first largest */
     WG_P_RSUM,
     WG_P_RMAX,
@@ -85,6 +86,9 @@ wg_x wg_x_unary(wg_expr *x, wg_prim prim, wg_x a);
 wg_x wg_x_binary(wg_expr *x, wg_prim prim, wg_x a, wg_x b);
 wg_x wg_x_select(wg_expr *x, wg_x cond, wg_x a, wg_x b);
 wg_x wg_x_cast(wg_expr *x, wg_x a, wg_dtype dtype); /* a itself if it has that dtype */
+/* The condition itself; an element for which it is false makes the next read of a value report WG_ERR_INDEX, naming the op
+ * and the shape of its first operand. */
+wg_x wg_x_trap(wg_expr *x, wg_x in_range);
 wg_dtype wg_x_dtype(const wg_expr *x, wg_x a);
 
 #endif

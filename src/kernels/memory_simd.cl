@@ -120,6 +120,15 @@ DEVICE_FN vi64 lane_numbers(i64 first, i64 step) {
 #define WG_TRUTH(v) (convert_int16((v) != (uchar16)(0)))
 #define WG_BYTES(x) (convert_uchar16((x) & (vi32)(1)))
 
+//@ trap : memory
+// Notes an op and a shape in the trap words if a real lane's index is out of range; the mask goes on.
+DEVICE_FN vmask trap(vmask ok, int n, GLOBAL i64 *words, i64 op, i64 shape) {
+    if (mask_any(mask_and(mask_not(ok), first_lanes(n)))) {
+        words[0] = op;
+        words[1] = shape;
+    }
+    return ok;
+}
 //@ memory_f32 : memory
 WG_MEMORY(f32, vf32, float, , )
 WG_ALL_ACROSS(f32, float)

@@ -61,6 +61,14 @@
 #define WG_TRUTH(v) ((v) != 0)
 #define WG_BYTES(x) ((uchar)((x) != 0))
 
+//@ trap : memory
+DEVICE_FN vmask trap(vmask ok, int n, GLOBAL i64 *words, i64 op, i64 shape) {
+    if (!ok) {
+        words[0] = op;
+        words[1] = shape;
+    }
+    return ok;
+}
 //@ memory_f32 : memory
 WG_MEMORY(f32, vf32, float, , )
 WG_ALL_ACROSS(f32, float)

@@ -219,7 +219,7 @@ static wg_x emit_index_select(wg_expr *x, const wg_node *n) {
     int dim = (int)n->attr[0];
     wg_x index = wg_x_in(x, 1);
     wg_x inside = both(x, at_least(x, index, 0), below(x, index, n->in[0]->shape->dim[dim]));
-    return wg_x_in_at(x, 0, dim, index, inside);
+    return wg_x_in_at(x, 0, dim, index, wg_x_trap(x, inside));
 }
 static void vjp_index_select(wg_vjp *v) {
     const wg_node *n = wg_vjp_node(v);

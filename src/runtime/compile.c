@@ -51,6 +51,7 @@ static void compile_scatter(const wg_engine *e, const wg_exec *x, wg_step *step,
     for (int i = 0; i < 4; i++) {
         wg_lower_param(&step->l, WG_PARAM_OFFSET, WG_I64, i, i < 3 ? c->offset[i] : 0);
     }
+    wg_lower_trap(&step->l, 4, c->node);
     wg_print_scatter(&step->l, e->form, &want->body, &want->needs);
     if (e->form == WG_SIMD) {
         shape_launch(s, shares(e, x, &step->l), 1, e->dev.limits);
@@ -123,6 +124,9 @@ static bool compile_steps(const wg_engine *e, wg_exec *x, wg_kernel_want *wants)
     for (int i = 0; i < x->plan->nsteps; i++) {
         wg_step *step = &x->plan->steps[i];
         wg_exec_step *s = &x->steps[i];
+        if (step->l.results == 0) {
+            continue; /* nothing to compute */
+        }
         switch (step->kind) {
         case WG_GROUP_LOOP:
             compile_loop(e, x, step, s, &wants[i]);

@@ -63,7 +63,16 @@ wg_status wg_dev_open(const char *spec, wg_dev *out, wg_err *err) {
     if (!spec || !*spec) {
         spec = getenv("WENGERT_DEVICE");
     }
-    return spec && *spec ? open_named(spec, out, err) : open_best(out, err);
+    if (!spec || !*spec) {
+        return open_best(out, err);
+    }
+    wg_err e = {0};
+    wg_status status = open_named(spec, out, &e);
+    if (status != WG_OK) {
+        wg_err_set(err, status, "device '%s': %s", spec, wg_err_text(&e));
+    }
+    wg_err_clear(&e);
+    return status;
 }
 
 void wg_dev_close(wg_dev *d) {

@@ -2,7 +2,9 @@
 #include "runtime/exec.h"
 
 #include "base/alloc.h"
+#include "graph/op.h"
 #include "tensor/dtype.h"
+#include "tensor/shape.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -23,6 +25,47 @@ static void release(wg_engine *e, wg_exec *x, bool kept_too) {
     }
 }
 
+/* The trap words exist from the first plan that can report an index on. */
+static wg_status arm_trap(wg_engine *e, wg_err *err) {
+    const int64_t none[2] = {0, 0};
+    if (!e->trap) {
+        e->trap = wg_value_new(&e->pool, sizeof none, err);
+        if (!e->trap) {
+            return err->status;
+        }
+        wg_status status = wg_value_write(&e->dev, e->trap, none, sizeof none, err);
+        if (status != WG_OK) {
+            wg_value_free(&e->pool, e->trap);
+            e->trap = NULL;
+            return status;
+        }
+    }
+    e->trap_armed = true;
+    return WG_OK;
+}
+
+wg_status wg_exec_check(wg_engine *e, wg_err *err) {
+    if (!e->trap_armed) {
+        return WG_OK;
+    }
+    int64_t words[2];
+    const int64_t none[2] = {0, 0};
+    wg_status status = wg_value_read(&e->dev, e->trap, 0, words, sizeof words, err);
+    if (status != WG_OK) {
+        return status;
+    }
+    e->trap_armed = false;
+    if (words[0] == 0) {
+        return WG_OK;
+    }
+    status = wg_value_write(&e->dev, e->trap, none, sizeof none, err);
+    const wg_op *op = (const wg_op *)(intptr_t)words[0];
+    const wg_shape *shape = (const wg_shape *)(intptr_t)words[1];
+    return status != WG_OK ? status
+                           : wg_err_set(err, WG_ERR_INDEX, "%s: %s: an index is out of range", op->name,
+                                        wg_shape_print(shape).s);
+}
+
 /* Obtains everything the run writes to: all of it, or nothing. */
 static wg_status obtain(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err) {
     wg_plan *plan = x->plan;
@@ -37,6 +80,13 @@ static wg_status obtain(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *e
         if (status != WG_OK) {
             return status;
         }
+    }
+    if (plan->slots[plan->trap_slot].first >= 0) {
+        wg_status status = arm_trap(e, err);
+        if (status != WG_OK) {
+            return status;
+        }
+        x->values[plan->trap_slot] = e->trap;
     }
     for (int i = 0; i < plan->nslots; i++) {
         const wg_slot *s = &plan->slots[i];

@@ -36,6 +36,8 @@ typedef struct wg_engine {
     wg_form form;
     bool fuse, log_plan, log_kernel, log_memory;
     uint64_t launches;
+    wg_value *trap;  /* two words: see wg_slot_trap */
+    bool trap_armed; /* a plan that can report was run since they were looked at */
 } wg_engine;
 
 /* Compiles a plan, which it takes over (frees on failure too). NULL with the error set. */
@@ -49,6 +51,9 @@ void wg_exec_free(wg_exec *x);
  * nodes whose bytes were to be overwritten have been marked WG_NODE_LOST.
  */
 wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err);
+
+/* WG_ERR_INDEX if a kernel met an index out of range since the last look; waits for the device if one could have. */
+wg_status wg_exec_check(wg_engine *e, wg_err *err);
 
 /* Interprets one step on the host; params are complete, mem[i] is buffer i's first byte. In interpret.c. */
 bool wg_interpret(const wg_step *step, const int64_t *params, char *const *mem);

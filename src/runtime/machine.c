@@ -82,6 +82,17 @@ static void apply(const wg_machine *m, const wg_inst *in, wg_lanes *out) {
     wg_lanes_apply(prim, (wg_dtype)from, (wg_dtype)in->dtype, a, b, c, out);
 }
 
+static void trap(const wg_machine *m, const wg_inst *in, wg_lanes *out) {
+    int64_t *words = (int64_t *)(void *)m->mem[in->access] + m->p[in->param];
+    *out = m->x[in->a];
+    for (int l = 0; l < (in->uniform ? WG_WIDE : m->n); l++) {
+        if (!out->i32[l]) {
+            words[0] = m->p[in->param + 1];
+            words[1] = m->p[in->param + 2];
+        }
+    }
+}
+
 static void run_inst(wg_machine *m, int inst) {
     const wg_inst *in = &m->loop->inst[inst];
     wg_lanes *out = &m->x[inst];
@@ -101,6 +112,9 @@ static void run_inst(wg_machine *m, int inst) {
         break;
     case WG_P_RANDOM:
         wg_lanes_random(dtype, &m->x[in->a], m->p[in->param], m->p[in->param + 1], out);
+        break;
+    case WG_P_TRAP:
+        trap(m, in, out);
         break;
     default:
         apply(m, in, out);

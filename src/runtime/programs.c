@@ -91,7 +91,7 @@ static void collect(wg_programs *p, wg_queue queue, wg_kernel_want *wants, size_
         entry *e = find(p, m->hash[i], &wants[i].body, queue);
         wants[i].kernel = e ? e->kernel : NULL;
         snprintf(wants[i].name, sizeof wants[i].name, "k%016" PRIx64, m->hash[i]);
-        bool again = e;
+        bool again = e || wants[i].body.len == 0; /* nothing to launch needs no kernel */
         for (size_t k = 0; k < m->count && !again; k++) {
             again = m->hash[m->which[k]] == m->hash[i] && same_text(&wants[m->which[k]].body, &wants[i].body);
         }
@@ -180,7 +180,7 @@ wg_status wg_programs_get(wg_programs *p, wg_form form, wg_queue queue, wg_kerne
     }
     /* Wants that share a text with one just built have given up their own copy of it only now. */
     for (size_t i = 0; i < n && status == WG_OK; i++) {
-        if (!wants[i].kernel) {
+        if (!wants[i].kernel && wants[i].body.len > 0) {
             wants[i].kernel = find(p, m.hash[i], &wants[i].body, queue)->kernel;
         }
     }

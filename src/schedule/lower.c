@@ -84,6 +84,17 @@ wg_x wg_x_scalar(wg_expr *x, int k, wg_dtype dtype) {
 
 wg_x wg_x_size(wg_expr *x, int64_t value) { return param_inst(x, WG_I64, WG_PARAM_VALUE, 0, value); }
 
+wg_x wg_x_trap(wg_expr *x, wg_x in_range) {
+    wg_x i = derive(x, WG_P_TRAP, WG_BOOL, in_range, -1, -1);
+    if (!x->probe) {
+        wg_lowered *out = x->l->out;
+        int buffer = wg_lower_buffer(out, wg_slot_trap(x->l->part->problem), WG_I64, true);
+        x->inst[i].access = buffer; /* no address of the loops: the buffer's number */
+        x->inst[i].param = wg_lower_trap(out, buffer, x->node);
+    }
+    return i;
+}
+
 wg_x wg_x_random(wg_expr *x, wg_dtype dtype, wg_x word) {
     wg_x i = derive(x, WG_P_RANDOM, dtype, word, -1, -1);
     if (!x->probe) {
@@ -325,6 +336,13 @@ int wg_lower_param(wg_lowered *l, wg_argument_kind kind, wg_dtype dtype, int32_t
     }
     l->params[l->nparams] = (wg_argument){(uint8_t)kind, (uint8_t)dtype, index, value};
     return l->nparams++;
+}
+
+int wg_lower_trap(wg_lowered *l, int buffer, const wg_node *n) {
+    int param = wg_lower_param(l, WG_PARAM_OFFSET, WG_I64, buffer, 0);
+    wg_lower_param(l, WG_PARAM_VALUE, WG_I64, 0, (int64_t)(intptr_t)n->op);
+    wg_lower_param(l, WG_PARAM_VALUE, WG_I64, 0, (int64_t)(intptr_t)n->in[0]->shape);
+    return param;
 }
 
 int wg_lower_buffer(wg_lowered *l, int slot, wg_dtype dtype, bool written) {

@@ -12,6 +12,9 @@ static inline int wg_slot_extra(const wg_problem *p, int task) { return (int)(p-
 /* What all matmul steps pack their operands into. */
 static inline int wg_slot_scratch(const wg_problem *p) { return (int)(p->nleaves + 2 * p->ntasks); }
 
+/* Two words in which kernels report an index out of range: the op, and the shape it happened in. */
+static inline int wg_slot_trap(const wg_problem *p) { return (int)(p->nleaves + 2 * p->ntasks) + 1; }
+
 typedef struct wg_lowered {
     wg_loop loop;
     wg_argument *params;
@@ -34,6 +37,8 @@ void wg_lowered_free(wg_lowered *l);
 
 /* Numbers a parameter. */
 int wg_lower_param(wg_lowered *l, wg_argument_kind kind, wg_dtype dtype, int32_t index, int64_t value);
+/* Three parameters for a trap: the offset of the trap words in `buffer`, then what to write there. The first's number. */
+int wg_lower_trap(wg_lowered *l, int buffer, const wg_node *n);
 /* The number of a buffer among the kernel's arguments. */
 int wg_lower_buffer(wg_lowered *l, int slot, wg_dtype dtype, bool written);
 

@@ -162,14 +162,16 @@ static void use_slots(wg_plan *plan) {
 
 bool wg_plan_memory(wg_plan *plan, const wg_partition *part) {
     const wg_problem *p = part->problem;
-    plan->nslots = (int)(p->nleaves + 2 * p->ntasks) + 1;
-    plan->scratch_slot = plan->nslots - 1;
+    plan->nslots = (int)(p->nleaves + 2 * p->ntasks) + 2;
+    plan->scratch_slot = wg_slot_scratch(p);
+    plan->trap_slot = wg_slot_trap(p);
     plan->slots = wg_mem_alloc((size_t)plan->nslots * sizeof *plan->slots);
     if (!plan->slots) {
         return false;
     }
     fill_slots(plan, part);
     plan->slots[plan->scratch_slot] = (wg_slot){WG_SLOT_TEMP, WG_F32, 0, -1, -1, -1, -1};
+    plan->slots[plan->trap_slot] = (wg_slot){WG_SLOT_NONE, WG_I64, 2, -1, -1, -1, -1};
     use_slots(plan);
     overwrite_leaves(plan, p);
     return share_blocks(plan);

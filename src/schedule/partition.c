@@ -5,7 +5,6 @@
 #include "tensor/shape.h"
 
 enum {
-    COST_LIMIT = 160,  /* instructions of a kernel */
     READ_LIMIT = 16,   /* operands of a kernel */
     AGAIN_LIMIT = 12,  /* a float cheaper than this is computed again in each group that reads it */
     FLOAT_LIMIT = 48,  /* a float dearer than this gets its own group */
@@ -246,7 +245,7 @@ static bool fits(wg_partition *p, int group, int task, wg_level level, demand *d
             return false;
         }
     }
-    return g->cost + d->cost <= COST_LIMIT && (int)g->nreads + d->reads <= READ_LIMIT;
+    return g->cost + d->cost <= p->limit && (int)g->nreads + d->reads <= READ_LIMIT;
 }
 
 static void note_read(wg_partition *p, int group, wg_level level, const wg_view *w, int ref, bool elsewhere) {
@@ -301,9 +300,26 @@ static void put(wg_partition *p, int group, int task, wg_level level) {
     p->groups[group].cost += p->places[task].cost;
     /* A float that is dear, or wanted afterwards, is computed here and nowhere else. */
     bool again = p->places[task].closure < AGAIN_LIMIT && !t->keep;
-    if (p->places[task].group < 0 && (!again || !p->fuse) && level != WG_LEVEL_ONE) {
+    if (p->places[task].group < 0 && (!again || !p->limit) && level != WG_LEVEL_ONE) {
         p->places[task].group = group;
     }
+}
+
+/* Whether a group could compute a float at a level: every read of its closure is one that the loops can step through. */
+static bool closure_steps(const wg_partition *p, const wg_group *future, int task, wg_level level) {
+    const wg_task *t = &p->problem->tasks[task];
+    for (int k = 0; k < t->node->nin; k++) {
+        int ref = t->in[k].ref;
+        wg_view w, over;
+        if (!wg_operand_view(p->problem, t, k, &w)) {
+            return false;
+        }
+        int at = floats(p, ref) ? level_for_float(p, future, level, ref, &w) : -1;
+        if (at >= 0 ? !closure_steps(p, future, ref, (wg_level)at) : !wg_group_view(future, level, &w, &over)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Gives floats that a new group of this shape could not compute inside their own groups, before that group exists. */
@@ -315,7 +331,8 @@ static void prepare(wg_partition *p, int task, const wg_group *future) {
         if (!floats(p, ref) || !wg_operand_view(p->problem, t, k, &w)) {
             continue;
         }
-        if ((t->node->op->elsewhere >> k & 1) || level_for_float(p, future, WG_LEVEL_ELEM, ref, &w) < 0) {
+        int at = (t->node->op->elsewhere >> k & 1) ? -1 : level_for_float(p, future, WG_LEVEL_ELEM, ref, &w);
+        if (at < 0 || !closure_steps(p, future, ref, (wg_level)at)) {
             own_group(p, ref);
         } else {
             prepare(p, ref, future);
@@ -382,7 +399,7 @@ static bool join(wg_partition *p, int group, int task) {
     wg_level level;
     demand d = {0};
     const wg_task *t = &p->problem->tasks[task];
-    if (!p->fuse || group < 0 || !map_level(p, group, t, &level) || !fits(p, group, task, level, &d)) {
+    if (!p->limit || group < 0 || !map_level(p, group, t, &level) || !fits(p, group, task, level, &d)) {
         return false;
     }
     if (p->groups[group].kind == WG_GROUP_MATMUL && t->node->op->elsewhere) {
@@ -397,7 +414,7 @@ static void take_map(wg_partition *p, int task) {
     const wg_task *t = &p->problem->tasks[task];
     wg_place *place_ = &p->places[task];
     wg_probe(t->node, &place_->cost, &place_->coords);
-    bool floating = p->fuse && !t->node->op->elsewhere;
+    bool floating = p->limit > 0 && !t->node->op->elsewhere;
     bool anywhere = !place_->coords;
     int closure = place_->cost;
     for (int k = 0; k < t->node->nin; k++) {
@@ -418,7 +435,7 @@ static bool reduction_joins(wg_partition *p, int group, const wg_task *t, const 
                             int64_t chunk) {
     wg_group *g = &p->groups[group];
     demand d = {0};
-    if (!p->fuse || g->kind != WG_GROUP_LOOP || !wg_shape_equal(&g->space, shape) || g->cost + 1 > COST_LIMIT) {
+    if (!p->limit || g->kind != WG_GROUP_LOOP || !wg_shape_equal(&g->space, shape) || g->cost + 1 > p->limit) {
         return false;
     }
     if (g->reduced ? g->reduced != mask || g->chunk != chunk : false) {
@@ -561,8 +578,8 @@ static void settle_floats(wg_partition *p) {
     }
 }
 
-bool wg_partition_make(const wg_problem *p, bool fuse, wg_partition *out) {
-    *out = (wg_partition){.problem = p, .fuse = fuse};
+bool wg_partition_make(const wg_problem *p, int limit, wg_partition *out) {
+    *out = (wg_partition){.problem = p, .limit = limit};
     out->places = wg_mem_alloc(p->ntasks * sizeof *out->places);
     out->leaf_recent = wg_mem_alloc(p->nleaves * sizeof *out->leaf_recent);
     if (!out->places || !out->leaf_recent) {

@@ -56,12 +56,13 @@ typedef struct wg_partition {
     int *leaf_recent; /* one for each leaf: the last loop group that reads it */
     wg_group *groups;
     size_t ngroups, group_cap;
-    bool fuse;
+    int limit;   /* instructions of a kernel; 0: one op each */
     bool failed; /* out of memory */
 } wg_partition;
 
-/* False when there is no memory. The result is freed either way by wg_partition_free. */
-bool wg_partition_make(const wg_problem *p, bool fuse, wg_partition *out);
+/* limit: instructions of a kernel, 0 for a kernel for each op. False when there is no memory. The result is freed either
+ * way by wg_partition_free. */
+bool wg_partition_make(const wg_problem *p, int limit, wg_partition *out);
 void wg_partition_free(wg_partition *out);
 
 /* Numbers the groups in the order they run: early ones first. order[i] is a group number; ngroups entries. */

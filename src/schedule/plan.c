@@ -9,6 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Instructions that may share a kernel. A group with more buffers or parameters than a kernel can take makes the whole
+ * plan start again with a quarter of it. */
+#define KERNEL_LIMIT 160
+
 /* Adjacent batch dims that both operands step through evenly become one. */
 static void merge_batch(wg_product *m) {
     int out = 0;
@@ -53,7 +57,7 @@ static void describe_scatter(const wg_problem *p, const wg_task *t, wg_step *s) 
     const wg_shape *out = t->node->shape;
     int dim = (int)t->node->attr[0];
     wg_scatter *c = &s->scatter;
-    *c = (wg_scatter){.outer = 1, .inner = 1, .n = out->dim[dim]};
+    *c = (wg_scatter){.outer = 1, .inner = 1, .n = out->dim[dim], .node = t->node};
     for (int i = 0; i < out->rank; i++) {
         *(i < dim ? &c->outer : i > dim ? &c->inner : &c->count) *= out->dim[i];
     }
@@ -72,6 +76,7 @@ static void describe_scatter(const wg_problem *p, const wg_task *t, wg_step *s) 
     int task = (int)(t - p->tasks);
     s->l.buffers[s->l.nbuffers++] = (wg_buffer_use){wg_slot_task(p, task), t->node->dtype, true};
     s->l.results = c->outer * c->inner;
+    s->l.buffers[s->l.nbuffers++] = (wg_buffer_use){wg_slot_trap(p), WG_I64, true};
     s->l.units = c->outer * c->inner;
     s->l.elems = c->outer * c->inner * (c->count + c->n);
 }
@@ -115,7 +120,7 @@ static bool make_step(const wg_partition *part, int group, wg_form form, const w
     return false;
 }
 
-static bool steps_of(wg_plan *plan, const wg_partition *part, wg_form form, const wg_limits *limits, wg_err *err) {
+static bool steps_of(wg_plan *plan, const wg_partition *part, wg_form form, const wg_limits *limits, bool *too_large) {
     int *order = wg_mem_alloc((part->ngroups + 1) * sizeof *order);
     plan->steps = wg_mem_zalloc((part->ngroups + 1) * sizeof *plan->steps);
     if (!order || !plan->steps) {
@@ -127,27 +132,43 @@ static bool steps_of(wg_plan *plan, const wg_partition *part, wg_form form, cons
     for (size_t i = 0; ok && i < part->ngroups; i++) {
         wg_step *s = &plan->steps[plan->nsteps++];
         ok = make_step(part, order[i], form, limits, s);
-        if (!ok && s->l.params && s->l.loop.inst) {
-            wg_err_set(err, WG_ERR_UNSUPPORTED, "%s: does not fit a kernel", s->ops);
-        }
+        *too_large = !ok && s->l.params && s->l.loop.inst;
         plan->work += s->l.elems;
     }
     wg_mem_free(order);
     return ok;
 }
 
-wg_plan *wg_plan_make(const wg_problem *p, bool fuse, wg_form form, const wg_limits *limits, wg_err *err) {
+/* One attempt; a group that no kernel can hold leaves *too_large set. */
+static wg_plan *attempt(const wg_problem *p, int limit, wg_form form, const wg_limits *limits, bool *too_large) {
     wg_plan *plan = wg_mem_zalloc(sizeof *plan);
     wg_partition part;
-    bool ok = wg_partition_make(p, fuse, &part) && plan;
-    ok = ok && steps_of(plan, &part, form, limits, err) && wg_plan_memory(plan, &part);
+    bool ok = wg_partition_make(p, limit, &part) && plan;
+    *too_large = false;
+    ok = ok && steps_of(plan, &part, form, limits, too_large) && wg_plan_memory(plan, &part);
     wg_partition_free(&part);
     if (!ok) {
-        wg_err_set(err, WG_ERR_NOMEM, "out of host memory for a plan of %zu ops", p->ntasks);
         wg_plan_free(plan);
         return NULL;
     }
     return plan;
+}
+
+wg_plan *wg_plan_make(const wg_problem *p, bool fuse, wg_form form, const wg_limits *limits, wg_err *err) {
+    bool too_large;
+    int limit = fuse ? KERNEL_LIMIT : 0;
+    for (;; limit /= 4) {
+        wg_plan *plan = attempt(p, limit, form, limits, &too_large);
+        if (plan) {
+            return plan;
+        }
+        if (!too_large || limit == 0) {
+            break;
+        }
+    }
+    wg_err_set(err, too_large ? WG_ERR_UNSUPPORTED : WG_ERR_NOMEM, "a plan of %zu ops: %s", p->ntasks,
+               too_large ? "an op does not fit a kernel" : "out of host memory");
+    return NULL;
 }
 
 void wg_plan_free(wg_plan *plan) {

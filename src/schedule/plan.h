@@ -37,6 +37,7 @@ typedef struct wg_product {
 typedef struct wg_scatter {
     int64_t outer, n, inner, count;
     int64_t offset[3];
+    const wg_node *node; /* for messages, while the plan is made */
 } wg_scatter;
 
 typedef struct wg_step {
@@ -55,6 +56,7 @@ typedef struct wg_plan {
     int64_t *blocks; /* bytes of each temporary block */
     int nblocks;
     int scratch_slot; /* scratch of matmul steps; its size is the runtime's */
+    int trap_slot;    /* the engine's trap words; used if its `first` is not -1 */
     int64_t work;     /* elements and multiply-adds of all steps: what the queue is chosen by */
 } wg_plan;
 
