@@ -244,8 +244,8 @@ static wg_status differ(check *c, const variable *v, int64_t element) {
     if (!change) {
         return status != WG_OK ? status : why(c);
     }
-    c->batch[c->count] = change;
-    c->pending[c->count++] = (difference){v, element, above - below};
+    c->pending[c->count] = (difference){v, element, above - below};
+    c->batch[c->count++] = change;
     return WG_OK;
 }
 
@@ -269,9 +269,8 @@ static wg_status differ_batch(check *c, size_t *k, int64_t *e) {
 
 static wg_status numeric(check *c) {
     wg_status status = WG_OK;
-    size_t k = 0;
     int64_t e = 0;
-    while (status == WG_OK && k < c->nvars) {
+    for (size_t k = 0; status == WG_OK && k < c->nvars;) {
         status = differ_batch(c, &k, &e);
     }
     return status;
