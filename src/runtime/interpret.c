@@ -71,9 +71,12 @@ static void run_scatter(const wg_lowered *l, const int64_t *p, char *const *mem)
     size_t size = wg_dtype_size(dtype);
     int64_t outer = p[0], n = p[1], inner = p[2], count = p[3];
     const int64_t *index = (const int64_t *)(const void *)mem[1] + p[5];
+    int64_t *trap = (int64_t *)(void *)mem[4] + p[8];
     memmove(mem[3] + (size_t)p[7] * size, mem[0] + (size_t)p[4] * size, (size_t)(outer * n * inner) * size);
     for (int64_t s = 0; s < count; s++) {
         if (index[s] < 0 || index[s] >= n) {
+            trap[0] = p[9];
+            trap[1] = p[10];
             continue;
         }
         for (int64_t o = 0; o < outer; o++) {
