@@ -2,6 +2,8 @@
 #include "base/alloc.h"
 #include "opencl/internal.h"
 
+#include <pthread.h>
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -115,7 +117,7 @@ static wg_status open_found(const wg_cl_api *cl, const wg_cl_found *found, wg_de
     return WG_OK;
 }
 
-static wg_status open_device(const char *selector, wg_device **out, wg_err *err) {
+static wg_status open_locked(const char *selector, wg_device **out, wg_err *err) {
     const wg_cl_api *cl = wg_cl_load(err);
     if (!cl) {
         return WG_ERR_NO_DEVICE;
@@ -129,7 +131,7 @@ static wg_status open_device(const char *selector, wg_device **out, wg_err *err)
     return found ? open_found(cl, found, out, err) : WG_ERR_NO_DEVICE;
 }
 
-static void list_devices(void (*line)(const char *text, void *user), void *user) {
+static void list_locked(void (*line)(const char *text, void *user), void *user) {
     wg_err err = {0};
     wg_cl_list list;
     char text[512];
@@ -152,6 +154,22 @@ static void list_devices(void (*line)(const char *text, void *user), void *user)
                  wg_cl_type_name(d->type), units, (double)bytes / (1 << 30), d->platform_name, driver);
         line(text, user);
     }
+}
+
+/* POCL sets itself up at the first call and does not guard that against a second thread. */
+static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
+
+static wg_status open_device(const char *selector, wg_device **out, wg_err *err) {
+    pthread_mutex_lock(&opening);
+    wg_status status = open_locked(selector, out, err);
+    pthread_mutex_unlock(&opening);
+    return status;
+}
+
+static void list_devices(void (*line)(const char *text, void *user), void *user) {
+    pthread_mutex_lock(&opening);
+    list_locked(line, user);
+    pthread_mutex_unlock(&opening);
 }
 
 static const wg_limits *limits(const wg_device *dev) { return &dev->limits; }

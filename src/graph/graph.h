@@ -56,6 +56,7 @@ struct wg_leaf {
     wg_graph *graph;
     uint32_t refs;
     wg_node *grad; /* NULL: none */
+    bool orphan;   /* its handle is gone: gradients are dropped */
 };
 
 struct wg_tensor {

@@ -218,6 +218,7 @@ static bool pend(wg_node *n) {
 
 bool wg_leaf_set_grad(wg_leaf *l, wg_node *grad) {
     wg_node *old = l->grad;
+    grad = l->orphan ? NULL : grad;
     l->grad = grad ? wg_node_ref(grad) : NULL;
     if (old) {
         old->flags &= (uint8_t)~WG_NODE_CURRENT;

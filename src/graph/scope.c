@@ -81,7 +81,12 @@ void wg_handle_free(wg_tensor *t) {
         t->node->flags &= (uint8_t)~WG_NODE_CURRENT;
     }
     wg_node_unref(t->node);
-    wg_leaf_unref(t->leaf);
+    if (t->leaf) {
+        /* Nobody can ask for the gradient any more. An unrun one may read the leaf's own value: a cycle. */
+        wg_leaf_set_grad(t->leaf, NULL);
+        t->leaf->orphan = true;
+        wg_leaf_unref(t->leaf);
+    }
     wg_slab_put(&t->graph->free_tensors, t);
 }
 

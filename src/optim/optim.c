@@ -87,6 +87,9 @@ wg_status wg_optim_step(wg_optim *o) {
     if (!o) {
         return WG_ERR_ARG;
     }
+    if (wg_error_status(o->ctx) == WG_ERR_FORK) {
+        return WG_ERR_FORK; /* even when there is nothing to update */
+    }
     bool before = wg_no_grad(o->ctx, true);
     bool ok = true;
     for (size_t i = 0; i < o->count && ok; i++) {

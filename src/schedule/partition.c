@@ -132,6 +132,15 @@ static bool repeats_kept(const wg_group *g, const wg_view *w) {
 
 /* ---- groups ---------------------------------------------------------------------------------------------------------- */
 
+/* Stands for a read at places that follow from coordinates: it steps through no two dims as if they were one. */
+static wg_view reads_anywhere(const wg_group *g) {
+    wg_view v = {.shape = g->space};
+    for (int d = 0; d < v.shape.rank; d++) {
+        v.stride[d] = 1;
+    }
+    return v;
+}
+
 static int order_of(const wg_partition *p, int group) { return p->groups[group].early ? group : EARLY_BASE + group; }
 
 static int new_group(wg_partition *p, wg_group_kind kind, const wg_shape *space, bool early) {
@@ -225,7 +234,8 @@ static bool operand_fits(wg_partition *p, int group, const wg_task *t, int k, wg
         return false;
     }
     d->reads++;
-    return elsewhere || wg_group_view(g, level, &w, &over);
+    over = reads_anywhere(g);
+    return elsewhere ? runs_merge(&over, g->reduced) : wg_group_view(g, level, &w, &over);
 }
 
 /* Whether a map can be computed in a group at a level, with everything floating it needs. */
@@ -255,7 +265,7 @@ static void note_read(wg_partition *p, int group, wg_level level, const wg_view 
         return;
     }
     wg_view over;
-    g->reads[g->nreads++] = !elsewhere && wg_group_view(g, level, w, &over) ? over : (wg_view){.shape = g->space};
+    g->reads[g->nreads++] = !elsewhere && wg_group_view(g, level, w, &over) ? over : reads_anywhere(g);
     if (ref >= 0) {
         p->places[ref].stored = true;
     } else if (g->kind == WG_GROUP_LOOP) {
