@@ -109,7 +109,7 @@ static const point points[] = {
     ONE(log, 2, .x = V(0, 4), .gx = V(INFINITY, 0.25)),
     ONE(square, 2, .x = V(0, -3), .gx = V(0, -6)),
     ONE(tanh, 3, .x = V(INFINITY, -INFINITY, 0), .gx = V(0, 0, 1)),
-    ONE(sigmoid, 3, .x = V(200, -200, 0), .gx = V(0, 0, 0.25)),
+    ONE(sigmoid, 3, .x = V(1000, -1000, 0), .gx = V(0, 0, 0.25)),
     ONE(gelu, 1, .x = V(0), .gx = V(0.5)),
     ONE(gelu_tanh, 1, .x = V(0), .gx = V(0.5)),
     ONE(erf, 1, .x = V(0), .gx = V(1.1283791670955126), .rtol = 3e-7),

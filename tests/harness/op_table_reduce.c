@@ -120,7 +120,7 @@ static nd reduce_floats(nd a, kind what, const int64_t *map, wg_shape shape, int
         cross[o] += fabsl(d) * big[o];
     }
     for (int64_t o = 0; o < out.n; o++) {
-        double shift = isinf(top[o]) ? 0 : top[o], n = what == MEAN ? (double)count : 1;
+        double shift = isinf(top[o]) ? 0 : top[o], n = what == MEAN ? (double)count : 1, shifted;
         switch (what) {
         case SUM:
         case MEAN:
@@ -129,7 +129,10 @@ static nd reduce_floats(nd a, kind what, const int64_t *map, wg_shape shape, int
             break;
         case VAR:
             out.f[o] = (double)(second[o] / divisor(count, v));
+            /* The mean is rounded: off by `shifted`, it adds the square of that to every term. */
+            shifted = eps * (double)mag[o] / (double)count;
             out.slack[o] = eps * (double)((second[o] + cross[o]) / divisor(count, v));
+            out.slack[o] += (double)count * shifted * shifted / divisor(count, v);
             break;
         case LSE:
             out.f[o] = (double)(logl(second[o]) + shift);
