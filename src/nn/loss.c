@@ -75,9 +75,7 @@ static wg_tensor *row_losses(temporaries *t, wg_tensor *logits, wg_tensor *targe
     wg_dtype d = wg_dtype_of(logits);
     int64_t classes = wg_size(logits, -1);
     wg_tensor *log_p = temporary(t, wg_log_softmax(logits, -1));
-    wg_tensor *column = temporary(t, wg_unsqueeze(target, -1));
-    wg_tensor *each_class = temporary(t, wg_arange(ctx, wg_dtype_of(target), 0, (double)classes, 1));
-    wg_tensor *hit = temporary(t, wg_eq(each_class, column));
+    wg_tensor *hit = temporary(t, wg_cast(temporary(t, wg_one_hot(target, classes)), WG_BOOL));
     wg_tensor *zero = temporary(t, wg_zeros(ctx, d, WG_SHAPE()));
     wg_tensor *of_target = temporary(t, wg_where(hit, log_p, zero));
     wg_tensor *loss = temporary(t, wg_neg(temporary(t, wg_sum(of_target, (int[]){-1}, 1, false))));

@@ -3,13 +3,26 @@
 
 enum { MAX_BATCH = 3 }; /* batch dimensions a node may have */
 
+/* A matrix whose columns lie one after the other in memory, such as the transposed weight of linear. */
+static bool lies_by_columns(const wg_node *n) {
+    int r = n->shape->rank;
+    return n->view && n->view->stride[r - 2] == 1 && n->view->stride[r - 1] != 1;
+}
+
+static wg_tensor *flipped(wg_tensor *t) { return wg_transpose(t, -2, -1); }
+
+/* The gradient of an operand is made in the order in which that operand lies, so that what follows (its transposition
+ * back, an update) finds it element by element in its own place. */
 static void vjp_matmul(wg_vjp *v) {
     wg_tensor *g = wg_vjp_grad(v);
+    const wg_node *n = wg_vjp_node(v);
     if (wg_vjp_needs(v, 0)) {
-        wg_vjp_set(v, 0, wg_matmul(g, wg_transpose(wg_vjp_in(v, 1), -2, -1)));
+        wg_tensor *b = wg_vjp_in(v, 1);
+        wg_vjp_set(v, 0, lies_by_columns(n->in[0]) ? flipped(wg_matmul(b, flipped(g))) : wg_matmul(g, flipped(b)));
     }
     if (wg_vjp_needs(v, 1)) {
-        wg_vjp_set(v, 1, wg_matmul(wg_transpose(wg_vjp_in(v, 0), -2, -1), g));
+        wg_tensor *a = wg_vjp_in(v, 0);
+        wg_vjp_set(v, 1, lies_by_columns(n->in[1]) ? flipped(wg_matmul(flipped(g), a)) : wg_matmul(flipped(a), g));
     }
 }
 static const wg_op matmul_op = {

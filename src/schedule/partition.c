@@ -376,14 +376,15 @@ static int latest_producer(const wg_partition *p, const wg_task *t) {
     return best;
 }
 
-/* The last loop group that reads one of the task's leaves. */
+/* The last loop group that reads one of the leaves that the task, or a float it needs, reads. */
 static int latest_reader(const wg_partition *p, const wg_task *t) {
     int best = -1;
     for (int k = 0; k < t->node->nin; k++) {
         int ref = t->in[k].ref;
-        if (ref < 0 && p->leaf_recent[~ref] > best) {
-            best = p->leaf_recent[~ref];
-        }
+        int reader = ref < 0          ? p->leaf_recent[~ref]
+                     : floats(p, ref) ? latest_reader(p, &p->problem->tasks[ref])
+                                      : -1;
+        best = reader > best ? reader : best;
     }
     return best;
 }
@@ -429,7 +430,7 @@ static void take_map(wg_partition *p, int task) {
     int closure = place_->cost;
     for (int k = 0; k < t->node->nin; k++) {
         int ref = t->in[k].ref;
-        floating = floating && (ref < 0 || floats(p, ref));
+        floating = floating && (ref < 0 || floats(p, ref) || p->groups[p->places[ref].group].early);
         anywhere = anywhere && ref >= 0 && p->places[ref].anywhere;
         closure += floats(p, ref) ? p->places[ref].closure : 0;
     }
@@ -464,7 +465,7 @@ static bool reduction_joins(wg_partition *p, int group, const wg_task *t, const 
 }
 
 /* The group that adds up the partial results: laid out with the chunks innermost for rows, outermost for columns. */
-static int final_group(wg_partition *p, const wg_task *t, const wg_shape *shape, uint32_t mask, int64_t chunk) {
+static int final_group(wg_partition *p, const wg_task *t, const wg_shape *shape, uint32_t mask, int64_t chunk, bool early) {
     int first, last, at = 0;
     int64_t run = wg_first_run(shape, mask, &first, &last), kept = numel(t->node->shape);
     bool rows = true;
@@ -477,7 +478,7 @@ static int final_group(wg_partition *p, const wg_task *t, const wg_shape *shape,
     wg_shape space = {.rank = 2};
     space.dim[at] = rows ? kept : (run + chunk - 1) / chunk;
     space.dim[1] = rows ? (run + chunk - 1) / chunk : kept;
-    int group = new_group(p, WG_GROUP_LOOP, &space, false);
+    int group = new_group(p, WG_GROUP_LOOP, &space, early);
     if (group >= 0) {
         p->groups[group].reduced = rows ? 2 : 1;
     }
@@ -515,7 +516,7 @@ static void reduce_in(wg_partition *p, int group, int task, const wg_shape *shap
         return;
     }
     p->places[task].partial_group = group;
-    int last = final_group(p, t, shape, mask, chunk);
+    int last = final_group(p, t, shape, mask, chunk, p->groups[group].early);
     if (last >= 0) {
         add_entry(p, last, task, WG_ROLE_FINAL, WG_LEVEL_KEPT);
         p->places[task].group = last;
@@ -529,6 +530,17 @@ static bool operand_steps(const wg_partition *p, const wg_task *t, const wg_grou
            (wg_operand_view(p->problem, t, 0, &w) && wg_group_view(future, WG_LEVEL_ELEM, &w, &over));
 }
 
+/* A recent group that walks the same rows anyway; -1 if there is none. */
+static int same_rows(wg_partition *p, const wg_task *t, const wg_shape *shape, uint32_t mask, int64_t chunk) {
+    const int far = 8;
+    for (int g = (int)p->ngroups - 1; g >= 0 && g >= (int)p->ngroups - far; g--) {
+        if (p->groups[g].reduced == mask && reduction_joins(p, g, t, shape, mask, chunk)) {
+            return g;
+        }
+    }
+    return -1;
+}
+
 static void take_reduce(wg_partition *p, int task) {
     const wg_task *t = &p->problem->tasks[task];
     const wg_shape *shape = t->node->in[0]->shape;
@@ -537,14 +549,19 @@ static void take_reduce(wg_partition *p, int task) {
     p->places[task].cost = 1;
     int group = latest_producer(p, t);
     group = group < 0 ? latest_reader(p, t) : group;
-    if (group >= 0 && reduction_joins(p, group, t, shape, mask, chunk)) {
+    if (group < 0 || !reduction_joins(p, group, t, shape, mask, chunk)) {
+        group = same_rows(p, t, shape, mask, chunk);
+    }
+    if (group >= 0) {
         reduce_in(p, group, task, shape, mask, chunk);
         return;
     }
     const wg_group future = {.space = *shape, .reduced = mask};
     prepare(p, task, &future);
+    /* A number made of leaves alone (a count, a norm) is ready before anything else, for whoever can use it. */
+    bool early = p->limit > 0 && numel(t->node->shape) == 1 && can_be_early(p, task);
     if (!operand_steps(p, t, &future)) {
-        int copy = new_group(p, WG_GROUP_LOOP, shape, false);
+        int copy = new_group(p, WG_GROUP_LOOP, shape, early);
         if (copy < 0) {
             return;
         }
@@ -552,7 +569,7 @@ static void take_reduce(wg_partition *p, int task) {
         add_entry(p, copy, task, WG_ROLE_COPY, WG_LEVEL_ELEM);
         p->places[task].copy_group = copy;
     }
-    group = new_group(p, WG_GROUP_LOOP, shape, false);
+    group = new_group(p, WG_GROUP_LOOP, shape, early);
     if (group >= 0) {
         reduce_in(p, group, task, shape, mask, chunk);
     }

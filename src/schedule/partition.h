@@ -3,7 +3,7 @@
  * its operands, if that group's loops allow it, or starts a group of its own. So groups run in the order of their numbers
  * and no cycle can arise.
  *
- * A map whose operands are all leaves floats: it is placed when a consumer is, and computed inside that consumer's group
+ * A map whose operands are all leaves (or come from early groups) floats: it is placed when a consumer is, and computed inside that consumer's group
  * (again in each, if it is cheap), so that constants, masks and scaled parameters cost no kernel. A float that has to be
  * read at other places than it is computed gets an early group of its own, before all others.
  */
