@@ -8,7 +8,8 @@
  */
 #include "kernels/lanes_host.h"
 
-#include "kernels/elementary.cl"
+#include "kernels/elementary_f32.cl"
+#include "kernels/elementary_f64.cl"
 
 #include <pthread.h>
 #include <stdio.h>

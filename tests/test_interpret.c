@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "harness/recording.h"
 #include "runtime/exec.h"
-#include "schedule/partition.h"
+#include "schedule/geometry.h"
 
 #include <math.h>
 #include <stdlib.h>

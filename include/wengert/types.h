@@ -46,7 +46,7 @@ typedef enum wg_status {
     WG_ERR_BUILD,       /* the driver refused a kernel; the text holds its numbered source */
     WG_ERR_LAUNCH,      /* the driver refused or lost a launch */
     WG_ERR_TRANSFER,    /* a copy between host and device failed */
-    WG_ERR_LOST,        /* the tensor was being overwritten when a launch failed; assign it again */
+    WG_ERR_LOST,        /* the tensor was being overwritten when a launch or transfer failed; assign it again */
     WG_ERR_FORK,        /* the context was opened before fork(); open one in the child */
     WG_ERR_IO,          /* a file is missing, truncated or not what it should be */
     WG_ERR_UNSUPPORTED, /* not available on this device or in this build */

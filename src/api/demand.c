@@ -35,13 +35,21 @@ static void commit(wg_exec *x, const wg_problem *p) {
     }
 }
 
-/* After a failed launch: nodes whose bytes are lost need no operands any more. */
-static void drop_lost(const wg_problem *p) {
+/* After a failed launch: what reads lost bytes can never be computed, so it is lost too and lets go of its operands. All
+ * else is computed when it is demanded again. */
+static void spread_loss(const wg_problem *p) {
     for (size_t i = 0; i < p->ntasks; i++) {
-        if (p->tasks[i].node->flags & WG_NODE_LOST) {
-            wg_node_drop_inputs(p->tasks[i].node);
-            return; /* the others may have gone with it; they are refused when read */
+        wg_node *n = wg_node_ref(p->tasks[i].node);
+        for (int k = 0; k < n->nin; k++) {
+            n->flags |= wg_base_of(n->in[k])->flags & WG_NODE_LOST;
         }
+    }
+    for (size_t i = 0; i < p->ntasks; i++) {
+        wg_node *n = p->tasks[i].node;
+        if ((n->flags & WG_NODE_LOST) && !wg_node_has_history(n)) {
+            wg_node_drop_inputs(n);
+        }
+        wg_node_unref(n);
     }
 }
 
@@ -59,7 +67,7 @@ wg_status wg_demand(wg_ctx *ctx, size_t nfinal) {
         if (status == WG_OK) {
             commit(x, p);
         } else {
-            drop_lost(p);
+            spread_loss(p);
         }
     }
     if (before.status != WG_OK) {
@@ -157,12 +165,20 @@ wg_mark wg_scope_begin(wg_ctx *ctx) {
     if (!ctx || !wg_graph_usable(&ctx->graph)) {
         return 0;
     }
-    return wg_scope_push(&ctx->graph) ? ctx->graph.nscopes - 1 : 0;
+    wg_graph *g = &ctx->graph;
+    if (!wg_scope_push(g)) {
+        return 0;
+    }
+    if (g->nscopes == 2) {
+        /* The root scope may never close: its updates, and what a scope that failed left to it, run with this one's. */
+        g->scopes[1].pending = g->scopes[0].pending;
+    }
+    return g->nscopes - 1;
 }
 
 wg_status wg_scope_end(wg_ctx *ctx, wg_mark mark) {
     if (!ctx || !wg_graph_usable(&ctx->graph)) {
-        return ctx ? ctx->graph.err.status : WG_ERR_ARG;
+        return ctx ? wg_error_status(ctx) : WG_ERR_ARG;
     }
     wg_status status = WG_OK;
     while (mark > 0 && ctx->graph.nscopes > mark) {

@@ -44,6 +44,12 @@ static wg_node *blank(wg_ctx *ctx, wg_dtype dtype, const wg_shape *shape) {
     return n;
 }
 
+static void clean_bools(uint8_t *out, const uint8_t *in, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        out[i] = in[i] != 0;
+    }
+}
+
 /* Bool bytes are 0 or 1 on the device, whatever the caller has. */
 static wg_status upload(wg_ctx *ctx, wg_node *n, const void *data) {
     wg_value *v = n->value;
@@ -55,9 +61,7 @@ static wg_status upload(wg_ctx *ctx, wg_node *n, const void *data) {
     if (!clean) {
         return wg_err_set(&ctx->graph.err, WG_ERR_NOMEM, "out of host memory");
     }
-    for (size_t i = 0; i < count; i++) {
-        clean[i] = ((const uint8_t *)data)[i] != 0;
-    }
+    clean_bools(clean, data, count);
     wg_status status = wg_value_write(&ctx->engine.dev, v, clean, count, &ctx->graph.err);
     wg_mem_free(clean);
     return status;
@@ -327,7 +331,14 @@ bool wg_settle_tensor(wg_tensor *t) {
             ctx->lent[i] = ctx->lent[--ctx->nlent];
         }
     }
-    wg_status status = upload(ctx, t->node, t->mutable_at);
+    wg_node *n = t->node;
+    if (n->dtype == WG_BOOL) {
+        clean_bools(t->mutable_at, t->mutable_at, n->value->bytes);
+    }
+    wg_status status = wg_value_write(&ctx->engine.dev, n->value, t->mutable_at, n->value->bytes, &ctx->graph.err);
+    if (status != WG_OK) {
+        n->flags |= WG_NODE_LOST;
+    }
     wg_mem_free(t->mutable_at);
     t->mutable_at = NULL;
     return status == WG_OK;

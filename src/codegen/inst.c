@@ -32,7 +32,7 @@ void wg_text_need(wg_text *t, const char *format, uint8_t dtype) {
     }
 }
 
-/* Names of functions in elementary.cl, by primitive. */
+/* Names of functions in elementary_f32.cl, by primitive. */
 static const char *const functions[WG_P_COUNT] = {
     [WG_P_POW] = "pow", [WG_P_EXP] = "exp",   [WG_P_LOG] = "log", [WG_P_SIN] = "sin",
     [WG_P_COS] = "cos", [WG_P_TANH] = "tanh", [WG_P_ERF] = "erf",

@@ -135,7 +135,8 @@ void wg_print_library(wg_form form, wg_language language, const char *needs, wg_
     wg_str_add(out, form == WG_SIMD             ? wg_text_lanes_simd
                     : language == WG_CUDA_CPP ? wg_text_lanes_cuda
                                               : wg_text_lanes_simt);
-    add_sections(wg_text_elementary, &all, out);
+    add_sections(wg_text_elementary_f32, &all, out);
+    add_sections(wg_text_elementary_f64, &all, out);
     add_sections(wg_text_arithmetic, &all, out);
     add_sections(form == WG_SIMD ? wg_text_memory_simd : wg_text_memory_simt, &all, out);
     add_sections(wg_text_scatter, &all, out);

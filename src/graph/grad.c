@@ -194,6 +194,22 @@ static bool propagate(walk *w, wg_tensor *const *outputs, wg_tensor *const *grad
     return true;
 }
 
+/* A walk tells from the context's error whether it failed: one that waits there already is set aside meanwhile. */
+static wg_err set_aside(wg_graph *g) {
+    wg_err before = g->err;
+    g->err = (wg_err){0};
+    return before;
+}
+
+static wg_status outcome(wg_graph *g, bool ok, wg_err before) {
+    wg_status status = ok ? WG_OK : g->err.status;
+    if (before.status != WG_OK) {
+        wg_err_clear(&g->err);
+        g->err = before;
+    }
+    return status;
+}
+
 static bool outputs_ok(wg_graph *g, const char *op, wg_tensor *const *outputs, size_t n) {
     for (size_t i = 0; i < n; i++) {
         if (!(outputs[i]->node->flags & WG_NODE_GRAD)) {
@@ -210,6 +226,9 @@ static bool outputs_ok(wg_graph *g, const char *op, wg_tensor *const *outputs, s
 /* A leaf's new gradient: what this backward found, and the previous gradient added last. All are recorded before the
  * first leaf changes, so that a failure changes none. */
 static bool into_leaves(walk *w) {
+    if (!wg_reserve_updates(w->g, w->count)) {
+        return false;
+    }
     for (size_t i = 0; i < w->count; i++) {
         wg_node *n = w->nodes[i];
         if (n->leaf && n->adjoint && n->leaf->grad) {
@@ -222,14 +241,13 @@ static bool into_leaves(walk *w) {
             n->adjoint = wg_node_ref(sum->node);
         }
     }
-    bool ok = true;
     for (size_t i = 0; i < w->count; i++) {
         wg_node *n = w->nodes[i];
         if (n->leaf && n->adjoint) {
-            ok = wg_leaf_set_grad(n->leaf, n->adjoint) && ok;
+            wg_leaf_set_grad(n->leaf, n->adjoint);
         }
     }
-    return ok;
+    return true;
 }
 
 wg_backward_opts wg_backward_defaults(void) { return (wg_backward_opts){0}; }
@@ -243,6 +261,7 @@ wg_status wg_backward_with(wg_tensor *t, const wg_backward_opts *opts) {
     if (!wg_check("backward", &g, operands, o.grad ? 2 : 1)) {
         return g ? g->err.status : WG_ERR_ARG;
     }
+    wg_err before = set_aside(g);
     walk w = {.g = g};
     bool ok = outputs_ok(g, "backward", &t, 1) && collect(&w, &t, 1) && wg_scope_push(g);
     if (ok) {
@@ -255,7 +274,7 @@ wg_status wg_backward_with(wg_tensor *t, const wg_backward_opts *opts) {
         }
     }
     wg_mem_free(w.nodes);
-    return ok ? WG_OK : g->err.status;
+    return outcome(g, ok, before);
 }
 
 /* ---- gradients: handed out ------------------------------------------------------------------------------------------ */
@@ -313,6 +332,7 @@ wg_status wg_gradients(wg_tensor *const *outputs, size_t noutputs, wg_tensor *co
     if (!ok) {
         return g && g->err.status != WG_OK ? g->err.status : WG_ERR_ARG;
     }
+    wg_err before = set_aside(g);
     walk w = {.g = g};
     ok = outputs_ok(g, "gradients", outputs, noutputs) && inputs_ok(g, inputs, ninputs, o.allow_unused) &&
          collect(&w, outputs, noutputs) && wg_scope_push(g);
@@ -330,5 +350,5 @@ wg_status wg_gradients(wg_tensor *const *outputs, size_t noutputs, wg_tensor *co
     for (size_t i = 0; !ok && i < ninputs; i++) {
         grads[i] = NULL;
     }
-    return ok ? WG_OK : g->err.status;
+    return outcome(g, ok, before);
 }

@@ -27,7 +27,7 @@ enum {
     WG_NODE_GRAD = 1,     /* gradients flow through it (or, with a leaf, into it) */
     WG_NODE_RELEASED = 2, /* a backward went through it and did not retain the graph */
     WG_NODE_CURRENT = 4,  /* a handle or a leaf's gradient stands for it: a pending update worth running */
-    WG_NODE_LOST = 8,     /* was being overwritten when a launch failed */
+    WG_NODE_LOST = 8,     /* was being overwritten when a launch or a transfer failed, or is made from what was */
 };
 
 struct wg_node {
@@ -175,13 +175,15 @@ wg_tensor *wg_handle(wg_graph *g, wg_node *n);
 void wg_handle_free(wg_tensor *t);
 /* Moves a handle to the scope below the innermost one. */
 void wg_handle_raise(wg_tensor *t);
-/* Makes t stand for n (takes a reference) and, as an update, adds n to the pending list. */
+/* Makes t stand for n (takes a reference) and, as an update, adds n to the pending list. On failure t is as before. */
 bool wg_handle_assign(wg_tensor *t, wg_node *n);
 /* Takes what wg_data_mut lent; call before using t's node. */
 bool wg_settle(wg_tensor *t);
 void wg_leaf_unref(wg_leaf *l);
-/* Sets (takes a reference) or drops a leaf's gradient; a new one is a pending update. */
-bool wg_leaf_set_grad(wg_leaf *l, wg_node *grad);
+/* Room for n more updates in the pending list; false with the error set. */
+bool wg_reserve_updates(wg_graph *g, size_t n);
+/* Sets (takes a reference) or drops a leaf's gradient; a new one is a pending update, for which room was reserved. */
+void wg_leaf_set_grad(wg_leaf *l, wg_node *grad);
 
 static inline bool wg_grad_enabled(const wg_graph *g) { return !g->scopes[g->nscopes - 1].no_grad; }
 

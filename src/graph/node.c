@@ -201,22 +201,25 @@ void wg_leaf_unref(wg_leaf *l) {
     }
 }
 
-/* Adds n to the updates that the scope's end runs, unless something else stands in its place by then. */
-static bool pend(wg_node *n) {
-    wg_graph *g = n->graph;
-    n->flags |= WG_NODE_CURRENT;
-    if (wg_base_of(n)->value) {
-        return true;
-    }
-    if (!WG_RESERVE(g->pending, g->npending, g->pending_cap)) {
-        wg_fail(g, WG_ERR_NOMEM, "out of host memory");
+bool wg_reserve_updates(wg_graph *g, size_t n) {
+    size_t need = g->npending + n;
+    if (need > g->pending_cap && !wg_mem_grow((void **)&g->pending, &g->pending_cap, need, sizeof *g->pending)) {
+        wg_fail(g, WG_ERR_NOMEM, "out of host memory for %zu updates", need);
         return false;
     }
-    g->pending[g->npending++] = wg_node_ref(n);
     return true;
 }
 
-bool wg_leaf_set_grad(wg_leaf *l, wg_node *grad) {
+/* Adds n to the updates that the scope's end runs, unless something else stands in its place by then. Room is reserved. */
+static void pend(wg_node *n) {
+    wg_graph *g = n->graph;
+    n->flags |= WG_NODE_CURRENT;
+    if (!wg_base_of(n)->value) {
+        g->pending[g->npending++] = wg_node_ref(n);
+    }
+}
+
+void wg_leaf_set_grad(wg_leaf *l, wg_node *grad) {
     wg_node *old = l->grad;
     grad = l->orphan ? NULL : grad;
     l->grad = grad ? wg_node_ref(grad) : NULL;
@@ -224,10 +227,15 @@ bool wg_leaf_set_grad(wg_leaf *l, wg_node *grad) {
         old->flags &= (uint8_t)~WG_NODE_CURRENT;
         wg_node_unref(old);
     }
-    return !grad || pend(grad);
+    if (grad) {
+        pend(grad);
+    }
 }
 
 bool wg_handle_assign(wg_tensor *t, wg_node *n) {
+    if (!wg_reserve_updates(n->graph, 1)) {
+        return false;
+    }
     wg_node *old = t->node;
     t->node = wg_node_ref(n);
     if (t->updated) {
@@ -235,5 +243,6 @@ bool wg_handle_assign(wg_tensor *t, wg_node *n) {
     }
     t->updated = true;
     wg_node_unref(old);
-    return pend(n);
+    pend(n);
+    return true;
 }

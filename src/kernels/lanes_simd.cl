@@ -1,6 +1,6 @@
 // The lane vocabulary, 16 lanes wide, in OpenCL C 1.2: every name stands for one operation on sixteen values at once.
 // The same names with one lane are in lanes_simt.cl, lanes_cuda.cuh and lanes_host.h; text written in them, such as
-// elementary.cl and generated kernels, gives the same bits under all four. A mask is 0 or -1 in each lane.
+// elementary_f32.cl and generated kernels, gives the same bits under all four. A mask is 0 or -1 in each lane.
 // Build with -cl-fp32-correctly-rounded-divide-sqrt where the device offers it.
 #pragma OPENCL FP_CONTRACT OFF
 #ifdef WG_HAS_F64

@@ -54,11 +54,11 @@ wg_status wg_exec_check(wg_engine *e, wg_err *err) {
     if (status != WG_OK) {
         return status;
     }
-    e->trap_armed = false;
+    status = words[0] == 0 ? WG_OK : wg_value_write(&e->dev, e->trap, none, sizeof none, err);
+    e->trap_armed = status != WG_OK; /* words that could not be reset are reported at the next look */
     if (words[0] == 0) {
         return WG_OK;
     }
-    status = wg_value_write(&e->dev, e->trap, none, sizeof none, err);
     const wg_op *op = (const wg_op *)(intptr_t)words[0];
     const wg_shape *shape = (const wg_shape *)(intptr_t)words[1];
     return status != WG_OK ? status
@@ -230,10 +230,13 @@ wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err
         if (e->log_kernel) {
             fprintf(stderr, "wengert: kernel %d/%d %s\n", i + 1, x->plan->nsteps, x->plan->steps[i].ops);
         }
-        status = launch(e, x, i, p, err);
+        wg_err why = {0};
+        status = launch(e, x, i, p, &why);
         if (status == WG_OK) {
             e->launches++;
         } else {
+            wg_err_set(err, status, "%s: %s", x->plan->steps[i].ops, wg_err_text(&why));
+            wg_err_clear(&why);
             mark_lost(x, p, i);
         }
     }

@@ -7,7 +7,8 @@ typedef uint32_t u32;
 typedef int64_t i64;
 typedef uint64_t u64;
 
-#include "kernels/elementary.cl"
+#include "kernels/elementary_f32.cl"
+#include "kernels/elementary_f64.cl"
 
 #include "kernels/arithmetic.cl"
 

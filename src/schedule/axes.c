@@ -2,6 +2,7 @@
 #include "schedule/axes.h"
 
 #include "base/alloc.h"
+#include "schedule/geometry.h"
 #include "tensor/shape.h"
 
 #include <string.h>
@@ -98,7 +99,7 @@ int wg_axes_access(wg_lowering *l, int buffer, const wg_view *over, int64_t chun
         }
     }
     if (!WG_RESERVE(l->access, (size_t)l->naccesses, l->access_cap)) {
-        l->out->failed = true;
+        l->out->failed = l->out->no_memory = true;
         return 0;
     }
     l->access[l->naccesses] = a;
@@ -224,7 +225,7 @@ void wg_axes_finish(wg_lowering *l, size_t cache_bytes) {
     cut(l, cache_bytes);
     loop->access = wg_mem_alloc(((size_t)l->naccesses + 1) * sizeof *loop->access);
     if (!loop->access) {
-        out->failed = true;
+        out->failed = out->no_memory = true;
         return;
     }
     loop->naccesses = l->naccesses;

@@ -2,6 +2,7 @@
 #include "schedule/lower.h"
 
 #include "base/alloc.h"
+#include "schedule/geometry.h"
 #include "schedule/axes.h"
 #include "tensor/dtype.h"
 
@@ -397,7 +398,7 @@ static bool lower(const wg_partition *p, int group, size_t cache_bytes, int epil
     loop->inst = wg_mem_alloc(WG_MAX_INSTS * sizeof *loop->inst);
     loop->store = wg_mem_alloc((g->nentries + 1) * sizeof *loop->store);
     if (!l.value || !out->params || !loop->inst || !loop->store) {
-        out->failed = true;
+        out->failed = out->no_memory = true;
     }
     if (!out->failed) {
         if (epilogue) {

@@ -24,7 +24,7 @@ typedef struct wg_lowered {
     int64_t units;   /* pieces of work that can run side by side in the simd form */
     int64_t results; /* points of the kept axes: work-items, or work-groups for rows, of the simt form */
     int64_t elems; /* points of the loop nest, for estimates */
-    bool failed;   /* out of memory, or larger than a kernel can be */
+    bool failed, no_memory; /* failed: larger than a kernel can be, or out of memory */
 } wg_lowered;
 
 /* Lowers a loop group. cache_bytes: results larger than this are stored past the cache. */

@@ -2,6 +2,7 @@
 #include "schedule/memory.h"
 
 #include "base/alloc.h"
+#include "schedule/geometry.h"
 #include "tensor/dtype.h"
 
 /* ---- writing over a leaf ---------------------------------------------------------------------------------------------- */

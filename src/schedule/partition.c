@@ -2,375 +2,19 @@
 #include "schedule/partition.h"
 
 #include "base/alloc.h"
+#include "schedule/place.h"
 #include "tensor/shape.h"
 
-enum {
-    READ_LIMIT = 16,   /* operands of a kernel */
-    AGAIN_LIMIT = 12,  /* a float cheaper than this is computed again in each group that reads it */
-    FLOAT_LIMIT = 48,  /* a float dearer than this gets its own group */
-    EARLY_BASE = 1 << 28,
-};
-
-/* ---- geometry -------------------------------------------------------------------------------------------------------- */
-
-int64_t wg_first_run(const wg_shape *shape, uint32_t mask, int *first, int *last) {
-    int64_t run = 1;
-    *first = *last = -1;
-    for (int d = 0; d < shape->rank; d++) {
-        if (shape->dim[d] == 1) {
-            continue;
-        }
-        if (mask >> d & 1) {
-            *first = *first < 0 ? d : *first;
-            *last = d;
-            run *= shape->dim[d];
-        } else if (*first >= 0) {
-            break;
-        }
-    }
-    return run;
-}
-
-int64_t wg_split_length(const wg_shape *shape, uint32_t mask) {
-    const int64_t chunk_elems = 1 << 14, enough_units = 64;
-    int first, last;
-    int64_t run = wg_first_run(shape, mask, &first, &last);
-    int64_t kept = 1, reduced = 1, inner = 1;
-    for (int d = 0; d < shape->rank; d++) {
-        *((mask >> d & 1) ? &reduced : &kept) *= shape->dim[d];
-    }
-    for (int d = shape->rank - 1; d >= 0 && !(mask >> d & 1); d--) {
-        inner *= shape->dim[d];
-    }
-    bool rows = first >= 0 && inner == 1;
-    int64_t units = rows ? kept : (kept / (inner ? inner : 1)) * ((inner + WG_LANES - 1) / WG_LANES);
-    if (first < 0 || kept == 0 || units >= enough_units || reduced < 2 * chunk_elems / (rows ? 1 : WG_LANES)) {
-        return 0;
-    }
-    int64_t rest = reduced / run * (rows ? 1 : WG_LANES); /* elements a step along the run costs one unit */
-    int64_t length = (chunk_elems + rest - 1) / rest;
-    return length < run ? length : 0;
-}
-
-static int64_t numel(const wg_shape *s) { return wg_shape_numel(*s); }
-
-static wg_shape kept_shape(const wg_group *g) {
-    wg_shape s = g->space;
-    for (int d = 0; d < s.rank; d++) {
-        s.dim[d] = (g->reduced >> d & 1) ? 1 : s.dim[d];
-    }
-    return s;
-}
-
-/* Adjacent reduced dims form one loop, so an address must step through them evenly. */
-static bool runs_merge(const wg_view *v, uint32_t reduced) {
-    int outer = -1;
-    for (int d = 0; d < v->shape.rank; d++) {
-        if (v->shape.dim[d] == 1) {
-            continue;
-        }
-        bool r = reduced >> d & 1;
-        if (r && outer >= 0 && v->stride[outer] != v->stride[d] * v->shape.dim[d]) {
-            return false;
-        }
-        outer = r ? d : -1;
-    }
-    return true;
-}
-
-bool wg_group_view(const wg_group *g, wg_level level, const wg_view *w, wg_view *out) {
-    if (level == WG_LEVEL_ONE) {
-        *out = (wg_view){.shape = g->space, .offset = w->offset};
-        return numel(&w->shape) == 1;
-    }
-    wg_shape shape = level == WG_LEVEL_KEPT ? kept_shape(g) : g->space;
-    if (numel(&w->shape) != numel(&shape) || !wg_view_reshape(w, &shape, out)) {
-        return false;
-    }
-    if (level == WG_LEVEL_KEPT) {
-        for (int d = 0; d < g->space.rank; d++) {
-            out->stride[d] = (g->reduced >> d & 1) ? 0 : out->stride[d];
-        }
-        out->shape = g->space;
-        return true;
-    }
-    return runs_merge(out, g->reduced);
-}
-
-bool wg_operand_view(const wg_problem *p, const wg_task *t, int k, wg_view *out) {
-    const wg_operand *o = &t->in[k];
-    const wg_node *n = o->ref < 0 ? p->leaves[~o->ref].node : p->tasks[o->ref].node;
-    wg_view v = o->view ? *o->view : wg_view_contiguous(n->shape);
-    if ((t->node->op->elsewhere >> k & 1) || t->node->op->kind != WG_OP_MAP) {
-        *out = v;
-        return true;
-    }
-    return wg_view_expand(&v, t->node->shape, out);
-}
-
-/* The view of all of a task's elements in their own order. */
-static bool aligned(const wg_view *w, const wg_node *n) {
-    return w->offset == 0 && numel(&w->shape) == numel(n->shape) && wg_view_is_contiguous(w);
-}
-
-/* The view repeats a KEPT task's elements along the reduced axes. */
-static bool repeats_kept(const wg_group *g, const wg_view *w) {
-    wg_view over, kept;
-    wg_shape shape = kept_shape(g);
-    if (numel(&w->shape) != numel(&g->space) || !wg_view_reshape(w, &g->space, &over) || over.offset != 0) {
-        return false;
-    }
-    kept = wg_view_contiguous(&shape);
-    for (int d = 0; d < g->space.rank; d++) {
-        int64_t want = (g->reduced >> d & 1) ? 0 : kept.stride[d];
-        if (g->space.dim[d] != 1 && over.stride[d] != want) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* ---- groups ---------------------------------------------------------------------------------------------------------- */
-
-/* Stands for a read at places that follow from coordinates: it steps through no two dims as if they were one. */
-static wg_view reads_anywhere(const wg_group *g) {
-    wg_view v = {.shape = g->space};
-    for (int d = 0; d < v.shape.rank; d++) {
-        v.stride[d] = 1;
-    }
-    return v;
-}
-
-static int order_of(const wg_partition *p, int group) { return p->groups[group].early ? group : EARLY_BASE + group; }
-
-static int new_group(wg_partition *p, wg_group_kind kind, const wg_shape *space, bool early) {
-    if (!WG_RESERVE(p->groups, p->ngroups, p->group_cap)) {
-        p->failed = true;
-        return -1;
-    }
-    p->groups[p->ngroups] = (wg_group){.kind = kind, .space = *space, .early = early};
-    return (int)p->ngroups++;
-}
-
-static const wg_entry *entry_in(const wg_partition *p, int group, int task) {
-    const wg_place *place = &p->places[task];
-    if (place->recent != group && place->group != group) {
-        if (place->group >= 0) {
-            return NULL; /* placed elsewhere for good */
-        }
-    }
-    const wg_group *g = &p->groups[group];
-    for (size_t i = g->nentries; i-- > 0;) {
-        if (g->entries[i].task == task && g->entries[i].role != WG_ROLE_PARTIAL &&
-            g->entries[i].role != WG_ROLE_COPY) {
-            return &g->entries[i];
-        }
-    }
-    return NULL;
-}
-
-static bool floats(const wg_partition *p, int ref) { return ref >= 0 && p->places[ref].group < 0; }
-
-/* How a floating operand can be computed inside the group: at which level, or -1 if it needs bytes of its own. */
-static int level_for_float(const wg_partition *p, const wg_group *g, wg_level level, int ref, const wg_view *w) {
-    const wg_node *n = p->problem->tasks[ref].node;
-    if (p->places[ref].anywhere || numel(n->shape) == 1) {
-        return WG_LEVEL_ONE;
-    }
-    if (aligned(w, n)) {
-        return (int)level;
-    }
-    return level == WG_LEVEL_ELEM && g->reduced && repeats_kept(g, w) ? WG_LEVEL_KEPT : -1;
-}
-
-/* Whether a float can be computed before all main groups: nothing it is made of was placed in one since. */
-static bool can_be_early(const wg_partition *p, int task) {
-    const wg_task *t = &p->problem->tasks[task];
-    for (int k = 0; k < t->node->nin; k++) {
-        int ref = t->in[k].ref;
-        if (ref >= 0 && (floats(p, ref) ? !can_be_early(p, ref) : !p->groups[p->places[ref].group].early)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void own_group(wg_partition *p, int task);
-
-typedef struct demand {
-    int cost, reads;
-} demand;
-
-static bool fits(wg_partition *p, int group, int task, wg_level level, demand *d);
-
-static bool operand_fits(wg_partition *p, int group, const wg_task *t, int k, wg_level level, demand *d) {
-    wg_group *g = &p->groups[group];
-    int ref = t->in[k].ref;
-    wg_view w, over;
-    if (!wg_operand_view(p->problem, t, k, &w)) {
-        return false;
-    }
-    bool elsewhere = t->node->op->elsewhere >> k & 1;
-    const wg_entry *e = ref >= 0 ? entry_in(p, group, ref) : NULL;
-    if (e && !elsewhere) {
-        const wg_node *n = p->problem->tasks[ref].node;
-        return e->level == WG_LEVEL_ONE || (e->level == level && aligned(&w, n)) ||
-               (e->level == WG_LEVEL_KEPT && level == WG_LEVEL_ELEM && repeats_kept(g, &w));
-    }
-    if (e) {
-        return false;
-    }
-    if (floats(p, ref) && !elsewhere) {
-        int at = level_for_float(p, g, level, ref, &w);
-        if (at >= 0) {
-            return fits(p, group, ref, (wg_level)at, d);
-        }
-    }
-    /* Its own group would have to run before this one. */
-    if (floats(p, ref) && (g->early || !can_be_early(p, ref))) {
-        return false;
-    }
-    if (ref >= 0 && !floats(p, ref) && order_of(p, p->places[ref].group) >= order_of(p, group)) {
-        return false;
-    }
-    d->reads++;
-    over = reads_anywhere(g);
-    return elsewhere ? runs_merge(&over, g->reduced) : wg_group_view(g, level, &w, &over);
-}
-
-/* Whether a map can be computed in a group at a level, with everything floating it needs. */
-static bool fits(wg_partition *p, int group, int task, wg_level level, demand *d) {
-    const wg_task *t = &p->problem->tasks[task];
-    const wg_op *op = t->node->op;
-    wg_group *g = &p->groups[group];
-    if (entry_in(p, group, task)) {
-        return true;
-    }
-    if (op->elsewhere && (level != WG_LEVEL_ELEM || !wg_shape_equal(t->node->shape, &g->space))) {
-        return false;
-    }
-    d->cost += p->places[task].cost;
-    for (int k = 0; k < t->node->nin; k++) {
-        if (!operand_fits(p, group, t, k, level, d)) {
-            return false;
-        }
-    }
-    return g->cost + d->cost <= p->limit && (int)g->nreads + d->reads <= READ_LIMIT;
-}
-
-static void note_read(wg_partition *p, int group, wg_level level, const wg_view *w, int ref, bool elsewhere) {
-    wg_group *g = &p->groups[group];
-    if (!WG_RESERVE(g->reads, g->nreads, g->read_cap)) {
-        p->failed = true;
-        return;
-    }
-    wg_view over;
-    g->reads[g->nreads++] = !elsewhere && wg_group_view(g, level, w, &over) ? over : reads_anywhere(g);
-    if (ref >= 0) {
-        p->places[ref].stored = true;
-    } else if (g->kind == WG_GROUP_LOOP) {
-        p->leaf_recent[~ref] = group;
-    }
-}
-
-static void add_entry(wg_partition *p, int group, int task, wg_role role, wg_level level) {
-    wg_group *g = &p->groups[group];
-    if (!WG_RESERVE(g->entries, g->nentries, g->entry_cap)) {
-        p->failed = true;
-        return;
-    }
-    g->entries[g->nentries++] = (wg_entry){task, role, level};
-    p->places[task].recent = group;
-}
-
-/* Puts a task into a group it fits, floating operands first. */
-static void put(wg_partition *p, int group, int task, wg_level level) {
-    const wg_task *t = &p->problem->tasks[task];
-    if (p->failed || entry_in(p, group, task)) {
-        return;
-    }
-    for (int k = 0; k < t->node->nin; k++) {
-        int ref = t->in[k].ref;
-        bool elsewhere = t->node->op->elsewhere >> k & 1;
-        wg_view w;
-        if (!wg_operand_view(p->problem, t, k, &w) || (ref >= 0 && !elsewhere && entry_in(p, group, ref))) {
-            continue;
-        }
-        if (floats(p, ref)) {
-            int at = elsewhere ? -1 : level_for_float(p, &p->groups[group], level, ref, &w);
-            if (at >= 0) {
-                put(p, group, ref, (wg_level)at);
-                continue;
-            }
-            own_group(p, ref);
-        }
-        note_read(p, group, level, &w, ref, elsewhere);
-    }
-    add_entry(p, group, task, WG_ROLE_WHOLE, level);
-    p->groups[group].cost += p->places[task].cost;
-    /* A float that is dear, or wanted afterwards, is computed here and nowhere else. */
-    bool again = p->places[task].closure < AGAIN_LIMIT && !t->keep;
-    if (p->places[task].group < 0 && (!again || !p->limit) && level != WG_LEVEL_ONE) {
-        p->places[task].group = group;
-    }
-}
-
-/* Whether a group could compute a float at a level: every read of its closure is one that the loops can step through. */
-static bool closure_steps(const wg_partition *p, const wg_group *future, int task, wg_level level) {
-    const wg_task *t = &p->problem->tasks[task];
-    for (int k = 0; k < t->node->nin; k++) {
-        int ref = t->in[k].ref;
-        wg_view w, over;
-        if (!wg_operand_view(p->problem, t, k, &w)) {
-            return false;
-        }
-        int at = floats(p, ref) ? level_for_float(p, future, level, ref, &w) : -1;
-        if (at >= 0 ? !closure_steps(p, future, ref, (wg_level)at) : !wg_group_view(future, level, &w, &over)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Gives floats that a new group of this shape could not compute inside their own groups, before that group exists. */
-static void prepare(wg_partition *p, int task, const wg_group *future) {
-    const wg_task *t = &p->problem->tasks[task];
-    for (int k = 0; k < t->node->nin; k++) {
-        int ref = t->in[k].ref;
-        wg_view w;
-        if (!floats(p, ref) || !wg_operand_view(p->problem, t, k, &w)) {
-            continue;
-        }
-        int at = (t->node->op->elsewhere >> k & 1) ? -1 : level_for_float(p, future, WG_LEVEL_ELEM, ref, &w);
-        if (at < 0 || !closure_steps(p, future, ref, (wg_level)at)) {
-            own_group(p, ref);
-        } else {
-            prepare(p, ref, future);
-        }
-    }
-}
-
-/* A new loop group for a map, early if it depends on leaves and early groups alone. */
-static void own_group(wg_partition *p, int task) {
-    const wg_group future = {.space = *p->problem->tasks[task].node->shape};
-    prepare(p, task, &future);
-    int group = new_group(p, WG_GROUP_LOOP, &future.space, can_be_early(p, task));
-    if (group >= 0) {
-        put(p, group, task, WG_LEVEL_ELEM);
-        p->places[task].group = group;
-    }
-}
-
-/* ---- tasks ----------------------------------------------------------------------------------------------------------- */
+enum { FLOAT_LIMIT = 48 }; /* a float dearer than this gets its own group */
 
 /* The latest group among those that make the operands, -1 if all are leaves or float. */
 static int latest_producer(const wg_partition *p, const wg_task *t) {
     int best = -1;
     for (int k = 0; k < t->node->nin; k++) {
         int ref = t->in[k].ref;
-        if (ref >= 0 && !floats(p, ref)) {
+        if (ref >= 0 && !wg_place_floats(p, ref)) {
             int g = p->places[ref].group;
-            best = best < 0 || order_of(p, g) > order_of(p, best) ? g : best;
+            best = best < 0 || wg_place_order(p, g) > wg_place_order(p, best) ? g : best;
         }
     }
     return best;
@@ -382,7 +26,7 @@ static int latest_reader(const wg_partition *p, const wg_task *t) {
     for (int k = 0; k < t->node->nin; k++) {
         int ref = t->in[k].ref;
         int reader = ref < 0          ? p->leaf_recent[~ref]
-                     : floats(p, ref) ? latest_reader(p, &p->problem->tasks[ref])
+                     : wg_place_floats(p, ref) ? latest_reader(p, &p->problem->tasks[ref])
                                       : -1;
         best = reader > best ? reader : best;
     }
@@ -391,15 +35,15 @@ static int latest_reader(const wg_partition *p, const wg_task *t) {
 
 static bool map_level(const wg_partition *p, int group, const wg_task *t, wg_level *level) {
     const wg_group *g = &p->groups[group];
-    int64_t n = numel(t->node->shape), all = numel(&g->space);
-    wg_shape ks = kept_shape(g);
-    int64_t kept = numel(&ks);
+    int64_t n = wg_numel_of(t->node->shape), all = wg_numel_of(&g->space);
+    wg_shape ks = wg_group_kept(g);
+    int64_t kept = wg_numel_of(&ks);
     if (g->kind == WG_GROUP_SCATTER || (g->chunk > 0 && n != all)) {
         return false;
     }
     bool on_kept = false;
     for (int k = 0; k < t->node->nin; k++) {
-        const wg_entry *e = t->in[k].ref >= 0 ? entry_in(p, group, t->in[k].ref) : NULL;
+        const wg_entry *e = t->in[k].ref >= 0 ? wg_place_entry(p, group, t->in[k].ref) : NULL;
         on_kept = on_kept || (e && e->level == WG_LEVEL_KEPT);
     }
     *level = g->reduced && n == kept && (on_kept || n != all) ? WG_LEVEL_KEPT : WG_LEVEL_ELEM;
@@ -408,15 +52,15 @@ static bool map_level(const wg_partition *p, int group, const wg_task *t, wg_lev
 
 static bool join(wg_partition *p, int group, int task) {
     wg_level level;
-    demand d = {0};
+    wg_place_demand d = {0};
     const wg_task *t = &p->problem->tasks[task];
-    if (!p->limit || group < 0 || !map_level(p, group, t, &level) || !fits(p, group, task, level, &d)) {
+    if (!p->limit || group < 0 || !map_level(p, group, t, &level) || !wg_place_fits(p, group, task, level, &d)) {
         return false;
     }
     if (p->groups[group].kind == WG_GROUP_MATMUL && t->node->op->elsewhere) {
         return false;
     }
-    put(p, group, task, level);
+    wg_place_put(p, group, task, level);
     p->places[task].group = group;
     return true;
 }
@@ -430,14 +74,14 @@ static void take_map(wg_partition *p, int task) {
     int closure = place_->cost;
     for (int k = 0; k < t->node->nin; k++) {
         int ref = t->in[k].ref;
-        floating = floating && (ref < 0 || floats(p, ref) || p->groups[p->places[ref].group].early);
+        floating = floating && (ref < 0 || wg_place_floats(p, ref) || p->groups[p->places[ref].group].early);
         anywhere = anywhere && ref >= 0 && p->places[ref].anywhere;
-        closure += floats(p, ref) ? p->places[ref].closure : 0;
+        closure += wg_place_floats(p, ref) ? p->places[ref].closure : 0;
     }
     place_->anywhere = anywhere;
     place_->closure = closure;
     if ((!floating || closure > FLOAT_LIMIT) && !join(p, latest_producer(p, t), task)) {
-        own_group(p, task);
+        wg_place_alone(p, task);
     }
 }
 
@@ -445,7 +89,7 @@ static void take_map(wg_partition *p, int task) {
 static bool reduction_joins(wg_partition *p, int group, const wg_task *t, const wg_shape *shape, uint32_t mask,
                             int64_t chunk) {
     wg_group *g = &p->groups[group];
-    demand d = {0};
+    wg_place_demand d = {0};
     if (!p->limit || g->kind != WG_GROUP_LOOP || !wg_shape_equal(&g->space, shape) || g->cost + 1 > p->limit) {
         return false;
     }
@@ -453,21 +97,21 @@ static bool reduction_joins(wg_partition *p, int group, const wg_task *t, const 
         return false;
     }
     for (size_t i = 0; !g->reduced && i < g->nreads; i++) {
-        if (!runs_merge(&g->reads[i], mask)) {
+        if (!wg_runs_merge(&g->reads[i], mask)) {
             return false;
         }
     }
     uint32_t before = g->reduced;
     g->reduced = mask;
-    bool ok = operand_fits(p, group, t, 0, WG_LEVEL_ELEM, &d);
+    bool ok = wg_place_operand_fits(p, group, t, 0, WG_LEVEL_ELEM, &d);
     g->reduced = before;
-    return ok && (int)g->nreads + d.reads <= READ_LIMIT;
+    return ok && (int)g->nreads + d.reads <= WG_READ_LIMIT;
 }
 
 /* The group that adds up the partial results: laid out with the chunks innermost for rows, outermost for columns. */
 static int final_group(wg_partition *p, const wg_task *t, const wg_shape *shape, uint32_t mask, int64_t chunk, bool early) {
     int first, last, at = 0;
-    int64_t run = wg_first_run(shape, mask, &first, &last), kept = numel(t->node->shape);
+    int64_t run = wg_first_run(shape, mask, &first, &last), kept = wg_numel_of(t->node->shape);
     bool rows = true;
     for (int d = shape->rank - 1; d >= 0; d--) {
         if (shape->dim[d] != 1) {
@@ -478,7 +122,7 @@ static int final_group(wg_partition *p, const wg_task *t, const wg_shape *shape,
     wg_shape space = {.rank = 2};
     space.dim[at] = rows ? kept : (run + chunk - 1) / chunk;
     space.dim[1] = rows ? (run + chunk - 1) / chunk : kept;
-    int group = new_group(p, WG_GROUP_LOOP, &space, early);
+    int group = wg_place_group(p, WG_GROUP_LOOP, &space, early);
     if (group >= 0) {
         p->groups[group].reduced = rows ? 2 : 1;
     }
@@ -489,11 +133,11 @@ static int final_group(wg_partition *p, const wg_task *t, const wg_shape *shape,
 static void read_operand(wg_partition *p, int group, const wg_task *t, int k) {
     int ref = t->in[k].ref;
     wg_view w;
-    if (floats(p, ref)) {
-        own_group(p, ref);
+    if (wg_place_floats(p, ref)) {
+        wg_place_alone(p, ref);
     }
     if (wg_operand_view(p->problem, t, k, &w)) {
-        note_read(p, group, WG_LEVEL_ELEM, &w, ref, p->groups[group].kind != WG_GROUP_LOOP);
+        wg_place_read(p, group, WG_LEVEL_ELEM, &w, ref, p->groups[group].kind != WG_GROUP_LOOP);
     }
 }
 
@@ -503,14 +147,14 @@ static void reduce_in(wg_partition *p, int group, int task, const wg_shape *shap
     p->groups[group].chunk = chunk;
     int ref = t->in[0].ref;
     wg_view w;
-    if (floats(p, ref) && wg_operand_view(p->problem, t, 0, &w) &&
-        level_for_float(p, &p->groups[group], WG_LEVEL_ELEM, ref, &w) >= 0) {
-        put(p, group, ref, (wg_level)level_for_float(p, &p->groups[group], WG_LEVEL_ELEM, ref, &w));
-    } else if (p->places[task].copy_group < 0 && (ref < 0 || !entry_in(p, group, ref))) {
+    if (wg_place_floats(p, ref) && wg_operand_view(p->problem, t, 0, &w) &&
+        wg_place_level(p, &p->groups[group], WG_LEVEL_ELEM, ref, &w) >= 0) {
+        wg_place_put(p, group, ref, (wg_level)wg_place_level(p, &p->groups[group], WG_LEVEL_ELEM, ref, &w));
+    } else if (p->places[task].copy_group < 0 && (ref < 0 || !wg_place_entry(p, group, ref))) {
         read_operand(p, group, t, 0);
     }
     p->groups[group].cost++;
-    add_entry(p, group, task, chunk ? WG_ROLE_PARTIAL : WG_ROLE_WHOLE, WG_LEVEL_KEPT);
+    wg_place_add(p, group, task, chunk ? WG_ROLE_PARTIAL : WG_ROLE_WHOLE, WG_LEVEL_KEPT);
     if (!chunk) {
         p->places[task].group = group;
         return;
@@ -518,7 +162,7 @@ static void reduce_in(wg_partition *p, int group, int task, const wg_shape *shap
     p->places[task].partial_group = group;
     int last = final_group(p, t, shape, mask, chunk, p->groups[group].early);
     if (last >= 0) {
-        add_entry(p, last, task, WG_ROLE_FINAL, WG_LEVEL_KEPT);
+        wg_place_add(p, last, task, WG_ROLE_FINAL, WG_LEVEL_KEPT);
         p->places[task].group = last;
     }
 }
@@ -526,7 +170,7 @@ static void reduce_in(wg_partition *p, int group, int task, const wg_shape *shap
 /* Whether the loops of a reduction can step through its operand where it lies (or compute it, if it floats). */
 static bool operand_steps(const wg_partition *p, const wg_task *t, const wg_group *future) {
     wg_view w, over;
-    return floats(p, t->in[0].ref) ||
+    return wg_place_floats(p, t->in[0].ref) ||
            (wg_operand_view(p->problem, t, 0, &w) && wg_group_view(future, WG_LEVEL_ELEM, &w, &over));
 }
 
@@ -557,19 +201,19 @@ static void take_reduce(wg_partition *p, int task) {
         return;
     }
     const wg_group future = {.space = *shape, .reduced = mask};
-    prepare(p, task, &future);
+    wg_place_prepare(p, task, &future);
     /* A number made of leaves alone (a count, a norm) is ready before anything else, for whoever can use it. */
-    bool early = p->limit > 0 && numel(t->node->shape) == 1 && can_be_early(p, task);
+    bool early = p->limit > 0 && wg_numel_of(t->node->shape) == 1 && wg_place_can_be_early(p, task);
     if (!operand_steps(p, t, &future)) {
-        int copy = new_group(p, WG_GROUP_LOOP, shape, early);
+        int copy = wg_place_group(p, WG_GROUP_LOOP, shape, early);
         if (copy < 0) {
             return;
         }
         read_operand(p, copy, t, 0);
-        add_entry(p, copy, task, WG_ROLE_COPY, WG_LEVEL_ELEM);
+        wg_place_add(p, copy, task, WG_ROLE_COPY, WG_LEVEL_ELEM);
         p->places[task].copy_group = copy;
     }
-    group = new_group(p, WG_GROUP_LOOP, shape, early);
+    group = wg_place_group(p, WG_GROUP_LOOP, shape, early);
     if (group >= 0) {
         reduce_in(p, group, task, shape, mask, chunk);
     }
@@ -578,18 +222,18 @@ static void take_reduce(wg_partition *p, int task) {
 static void take_other(wg_partition *p, int task, wg_group_kind kind) {
     const wg_task *t = &p->problem->tasks[task];
     for (int k = 0; k < t->node->nin; k++) {
-        if (floats(p, t->in[k].ref)) {
-            own_group(p, t->in[k].ref);
+        if (wg_place_floats(p, t->in[k].ref)) {
+            wg_place_alone(p, t->in[k].ref);
         }
     }
-    int group = new_group(p, kind, t->node->shape, false);
+    int group = wg_place_group(p, kind, t->node->shape, false);
     if (group < 0) {
         return;
     }
     for (int k = 0; k < t->node->nin; k++) {
         read_operand(p, group, t, k);
     }
-    add_entry(p, group, task, WG_ROLE_WHOLE, WG_LEVEL_ELEM);
+    wg_place_add(p, group, task, WG_ROLE_WHOLE, WG_LEVEL_ELEM);
     p->places[task].group = group;
 }
 
@@ -599,7 +243,7 @@ static void settle_floats(wg_partition *p) {
         const wg_task *t = &p->problem->tasks[i];
         if (p->places[i].group < 0 && t->keep && !join(p, latest_producer(p, t), (int)i) &&
             !join(p, latest_reader(p, t), (int)i)) {
-            own_group(p, (int)i);
+            wg_place_alone(p, (int)i);
         }
         p->places[i].stored = p->places[i].stored || t->keep;
     }

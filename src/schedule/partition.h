@@ -68,17 +68,6 @@ void wg_partition_free(wg_partition *out);
 /* Numbers the groups in the order they run: early ones first. order[i] is a group number; ngroups entries. */
 void wg_partition_order(const wg_partition *p, int *order);
 
-/* Length of a chunk of the first reduced run for a reduction of `shape` over `mask`, 0 if it is not split. Depends on
- * the shape alone: the tree of additions must not depend on the device or on what is fused. */
-int64_t wg_split_length(const wg_shape *shape, uint32_t mask);
-/* The first reduced run: adjacent reduced dims (sizes of 1 aside), as first dim, last dim and number of elements. */
-int64_t wg_first_run(const wg_shape *shape, uint32_t mask, int *first, int *last);
-
-/* w, a view of a task's shape, over the group's space at a level; false if the loops cannot address it. */
-bool wg_group_view(const wg_group *g, wg_level level, const wg_view *w, wg_view *out);
-/* The operand as it lies in its bytes, broadcast to the task's shape. */
-bool wg_operand_view(const wg_problem *p, const wg_task *t, int k, wg_view *out);
-
 /* A dry run of an op's expression: its cost, and whether it uses coordinates. In lower.c. */
 void wg_probe(const wg_node *n, int *cost, bool *coords);
 

@@ -2,6 +2,7 @@
 #include "schedule/plan.h"
 
 #include "base/alloc.h"
+#include "schedule/geometry.h"
 #include "schedule/memory.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
@@ -112,6 +113,7 @@ static bool make_step(const wg_partition *part, int group, wg_form form, const w
     case WG_GROUP_SCATTER:
         s->l.params = wg_mem_alloc(WG_MAX_PARAMS * sizeof *s->l.params);
         if (!s->l.params) {
+            s->l.no_memory = true;
             return false;
         }
         describe_scatter(p, t, s);
@@ -132,7 +134,7 @@ static bool steps_of(wg_plan *plan, const wg_partition *part, wg_form form, cons
     for (size_t i = 0; ok && i < part->ngroups; i++) {
         wg_step *s = &plan->steps[plan->nsteps++];
         ok = make_step(part, order[i], form, limits, s);
-        *too_large = !ok && s->l.params && s->l.loop.inst;
+        *too_large = !ok && !s->l.no_memory;
         plan->work += s->l.elems;
     }
     wg_mem_free(order);

@@ -72,7 +72,7 @@ static void need(walk *w, wg_node *n) {
     wg_node *b = wg_base_of(n);
     touch(w->g, b);
     if (b->flags & WG_NODE_LOST) {
-        wg_fail(w->g, WG_ERR_LOST, "%s %s: its value was lost when a launch failed; assign it again", b->op->name,
+        wg_fail(w->g, WG_ERR_LOST, "%s %s: its value was lost when a launch or a transfer failed; assign it again", b->op->name,
                 wg_shape_print(b->shape).s);
         w->ok = false;
     } else if (!b->value && !(b->index & NEEDED)) {
