@@ -1,5 +1,6 @@
 /* label: unit */
 /* timeout: 120 */
+/* host: too */
 /*
  * Bad input: each call is refused with its status and a text that names the op and the shapes, in the form
  * "op: [3,4] x [5,6]: reason"; the first error stays until it is taken; the context works afterwards.

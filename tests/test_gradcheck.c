@@ -1,4 +1,5 @@
 /* label: ops */
+/* host: too */
 /*
  * wg_gradcheck and wg_gradgradcheck on what tables of ops do not reach: odd inputs and results, bad arguments, what the
  * error says, and what a check leaves behind.

@@ -1,5 +1,6 @@
 /* label: ops */
-/* timeout: 300 */
+/* timeout: 900 */
+/* host: too */
 /*
  * Every op of the table against its float64 or integer reference: special values, sizes, broadcasting, strided operands,
  * empty and scalar tensors, all dtypes and their promotion.

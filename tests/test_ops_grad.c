@@ -1,5 +1,7 @@
 /* label: ops */
 /* timeout: 300 */
+/* host: too */
+/* device: slow */
 /*
  * Gradients of first and second order of every differentiable op of the table against finite differences, in f64, over
  * broadcast, strided, scalar and empty operands; and that such a check can fail.

@@ -1,4 +1,5 @@
 /* label: ops */
+/* host: too */
 /*
  * Gradient values where finite differences cannot tell: kinks, ties, poles, bounds, repeated indices, casts. PyTorch's
  * values are the right ones.

@@ -1,5 +1,5 @@
 /* label: ops */
-/* timeout: 300 */
+/* timeout: 900 */
 /*
  * Fusion is invisible: the same bits from the default plan, from a kernel for each op, from each op run at its call, from
  * the GPU form where nothing is reduced, and from the interpreter.

@@ -1,5 +1,6 @@
 /* label: unit */
 /* timeout: 120 */
+/* host: too */
 /*
  * Optimisers against PyTorch's formulas in double, ten steps each; parameters without gradients; the learning rate.
  */

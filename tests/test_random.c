@@ -1,5 +1,6 @@
 /* label: unit */
 /* timeout: 120 */
+/* host: too */
 /*
  * Random numbers: the generator's known answer, seeds, counters, distributions; dropout; initialisers.
  */

@@ -1,5 +1,6 @@
 /* label: unit */
 /* timeout: 120 */
+/* host: too */
 /*
  * When things run and who owns them: record, demand, close, keep, views, assignments, scopes. Each test fails under the
  * obvious wrong rule, named in its comment.

@@ -1,5 +1,6 @@
 /* label: unit */
 /* timeout: 120 */
+/* host: too */
 /*
  * Gradients: what is accumulated when, what is released, what records and what does not.
  */

@@ -1,5 +1,6 @@
 /* label: unit */
 /* timeout: 300 */
+/* host: too */
 /*
  * Plans: what is remembered from step to step, how many plans a step takes, and graphs far deeper than a stack.
  */
