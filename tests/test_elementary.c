@@ -290,24 +290,24 @@ Test(elementary, sections_come_after_what_they_need) {
     static char seen[100][40];
     int count = 0;
     for (int f = 0; f < 2; f++) {
-    FILE *file = fopen(files[f], "r");
-    cr_assert_not_null(file);
-    char line[200];
-    while (fgets(line, sizeof line, file)) {
-        if (strncmp(line, "//@ ", 4)) continue;
-        char *name = strtok(line + 4, " :\n");
-        for (int i = 0; i < count; i++)
-            cr_expect_str_neq(seen[i], name);
-        for (char *need; (need = strtok(NULL, " :\n"));) {
-            int found = 0;
+        FILE *file = fopen(files[f], "r");
+        cr_assert_not_null(file);
+        char line[200];
+        while (fgets(line, sizeof line, file)) {
+            if (strncmp(line, "//@ ", 4)) continue;
+            char *name = strtok(line + 4, " :\n");
             for (int i = 0; i < count; i++)
-                found |= !strcmp(seen[i], need);
-            cr_expect(found, "%s needs %s", name, need);
+                cr_expect_str_neq(seen[i], name);
+            for (char *need; (need = strtok(NULL, " :\n"));) {
+                int found = 0;
+                for (int i = 0; i < count; i++)
+                    found |= !strcmp(seen[i], need);
+                cr_expect(found, "%s needs %s", name, need);
+            }
+            cr_assert(count < 100 && strlen(name) < sizeof seen[0]);
+            strcpy(seen[count++], name);
         }
-        cr_assert(count < 100 && strlen(name) < sizeof seen[0]);
-        strcpy(seen[count++], name);
-    }
-    fclose(file);
+        fclose(file);
     }
     cr_expect_geq(count, 18);
 }

@@ -31,13 +31,15 @@ static wg_tensor *f32(wg_ctx *ctx, wg_shape s) { return wg_ones(ctx, WG_F32, s);
 Test(errors, shapes) {
     wg_ctx *ctx = open_ctx();
     wg_tensor *a = f32(ctx, WG_SHAPE(3, 4)), *b = f32(ctx, WG_SHAPE(5, 6)), *v = f32(ctx, WG_SHAPE(7));
-    wg_tensor *scalar = f32(ctx, WG_SHAPE()), *cond = wg_ones(ctx, WG_BOOL, WG_SHAPE(2)), *none = f32(ctx, WG_SHAPE(3, 0));
+    wg_tensor *scalar = f32(ctx, WG_SHAPE()), *cond = wg_ones(ctx, WG_BOOL, WG_SHAPE(2)),
+              *none = f32(ctx, WG_SHAPE(3, 0));
     REFUSED(wg_add(a, b), WG_ERR_SHAPE, "add", "[3,4]", "[5,6]");
     REFUSED(wg_lt(a, v), WG_ERR_SHAPE, "lt", "[3,4]", "[7]");
     REFUSED(wg_where(cond, a, b), WG_ERR_SHAPE, "where", "[2]", "[3,4]");
     REFUSED(wg_matmul(a, b), WG_ERR_SHAPE, "matmul: [3,4] x [5,6]:");
     REFUSED(wg_matmul(scalar, a), WG_ERR_SHAPE, "matmul", "[]", "[3,4]");
-    REFUSED(wg_matmul(f32(ctx, WG_SHAPE(2, 3, 4)), f32(ctx, WG_SHAPE(3, 4, 5))), WG_ERR_SHAPE, "matmul", "[2,3,4]", "[3,4,5]");
+    REFUSED(wg_matmul(f32(ctx, WG_SHAPE(2, 3, 4)), f32(ctx, WG_SHAPE(3, 4, 5))), WG_ERR_SHAPE, "matmul", "[2,3,4]",
+            "[3,4,5]");
     REFUSED(wg_linear(a, b, NULL), WG_ERR_SHAPE, "linear", "[3,4]", "[5,6]");
     REFUSED(wg_linear(a, f32(ctx, WG_SHAPE(6, 4)), v), WG_ERR_SHAPE, "linear", "[7]");
     REFUSED(wg_reshape(a, WG_SHAPE(5, 2)), WG_ERR_SHAPE, "reshape", "[3,4]", "[5,2]");
@@ -183,7 +185,8 @@ Test(errors, null_passes_through_and_the_first_error_stays) {
 
 /* NULL with no context to keep the error in must not crash. */
 Test(errors, null_alone) {
-    cr_expect(!wg_add(NULL, NULL) && !wg_sum(NULL, NULL, 0, false) && !wg_keep(NULL) && !wg_grad(NULL) && !wg_param(NULL));
+    cr_expect(!wg_add(NULL, NULL) && !wg_sum(NULL, NULL, 0, false) && !wg_keep(NULL) && !wg_grad(NULL) &&
+              !wg_param(NULL));
     cr_expect(!wg_cat((wg_tensor *[]){NULL, NULL}, 2, 0) && !wg_zeros(NULL, WG_F32, WG_SHAPE(2)) && !wg_detach(NULL));
     cr_expect(!wg_has_grad(NULL) && !wg_requires_grad(NULL) && wg_size(NULL, 0) == -1);
     wg_zero_grad(NULL);

@@ -23,23 +23,23 @@ static int try_all(wg_ctx *ctx, wg_tensor *a, wg_tensor *unrun, wg_optim *o) {
             return call;                                                                                               \
         }                                                                                                              \
     } while (0)
-    ANSWERS(wg_eval(&unrun, 1) != WG_ERR_FORK);                          /* 1 */
-    ANSWERS(wg_read(a, buf, sizeof buf) != WG_ERR_FORK);                 /* 2 */
-    ANSWERS(!isnan(wg_item(unrun)));                                     /* 3 */
-    ANSWERS(wg_data(a) != NULL);                                         /* 4 */
-    ANSWERS(wg_add(a, a) != NULL);                                       /* 5 */
-    ANSWERS(wg_zeros(ctx, WG_F32, WG_SHAPE(2)) != NULL);                 /* 6 */
-    ANSWERS(wg_from_f32(ctx, buf, WG_SHAPE(2)) != NULL);                 /* 7 */
-    ANSWERS(wg_backward(unrun) != WG_ERR_FORK);                          /* 8 */
-    ANSWERS(wg_gradients(&unrun, 1, &a, 1, &g, NULL) != WG_ERR_FORK);    /* 9 */
-    ANSWERS(wg_grad(a) != NULL);                                         /* 10 */
-    ANSWERS(wg_assign(a, a) != WG_ERR_FORK);                             /* 11 */
-    ANSWERS(wg_write(a, buf, sizeof buf) != WG_ERR_FORK);                /* 12 */
-    ANSWERS(wg_data_mut(a) != NULL);                                     /* 13 */
-    ANSWERS(wg_synchronize(ctx) != WG_ERR_FORK);                         /* 14 */
-    ANSWERS(wg_optim_step(o) != WG_ERR_FORK);                            /* 15 */
-    ANSWERS(wg_scope_end(ctx, wg_scope_begin(ctx)) != WG_ERR_FORK);      /* 16 */
-    ANSWERS(wg_print(a, stderr) != WG_ERR_FORK);                         /* 17 */
+    ANSWERS(wg_eval(&unrun, 1) != WG_ERR_FORK);                             /* 1 */
+    ANSWERS(wg_read(a, buf, sizeof buf) != WG_ERR_FORK);                    /* 2 */
+    ANSWERS(!isnan(wg_item(unrun)));                                        /* 3 */
+    ANSWERS(wg_data(a) != NULL);                                            /* 4 */
+    ANSWERS(wg_add(a, a) != NULL);                                          /* 5 */
+    ANSWERS(wg_zeros(ctx, WG_F32, WG_SHAPE(2)) != NULL);                    /* 6 */
+    ANSWERS(wg_from_f32(ctx, buf, WG_SHAPE(2)) != NULL);                    /* 7 */
+    ANSWERS(wg_backward(unrun) != WG_ERR_FORK);                             /* 8 */
+    ANSWERS(wg_gradients(&unrun, 1, &a, 1, &g, NULL) != WG_ERR_FORK);       /* 9 */
+    ANSWERS(wg_grad(a) != NULL);                                            /* 10 */
+    ANSWERS(wg_assign(a, a) != WG_ERR_FORK);                                /* 11 */
+    ANSWERS(wg_write(a, buf, sizeof buf) != WG_ERR_FORK);                   /* 12 */
+    ANSWERS(wg_data_mut(a) != NULL);                                        /* 13 */
+    ANSWERS(wg_synchronize(ctx) != WG_ERR_FORK);                            /* 14 */
+    ANSWERS(wg_optim_step(o) != WG_ERR_FORK);                               /* 15 */
+    ANSWERS(wg_scope_end(ctx, wg_scope_begin(ctx)) != WG_ERR_FORK);         /* 16 */
+    ANSWERS(wg_print(a, stderr) != WG_ERR_FORK);                            /* 17 */
     ANSWERS(wg_error_take(ctx, NULL, 0) != WG_ERR_FORK || !wg_failed(ctx)); /* 18: it stays unusable */
     wg_free(unrun);
     wg_optim_free(o);

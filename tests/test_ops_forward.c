@@ -35,8 +35,8 @@ static int look_up_header(const char *header) {
     char path[1024], line[400], name[100];
     const char *slash = strrchr(__FILE__, '/');
     int found = 0;
-    snprintf(path, sizeof path, "%.*s/../include/wengert/%s", (int)(slash ? slash - __FILE__ : 1), slash ? __FILE__ : ".",
-             header);
+    snprintf(path, sizeof path, "%.*s/../include/wengert/%s", (int)(slash ? slash - __FILE__ : 1),
+             slash ? __FILE__ : ".", header);
     FILE *f = fopen(path, "r");
     cr_assert_not_null(f, "cannot open %s", path);
     while (fgets(line, sizeof line, f)) {
@@ -91,7 +91,8 @@ Test(elementwise, special_values) {
         rng r = rng_seed("special", t);
         nd cond = nd_new(WG_BOOL, gen_cross(t, 0).shape);
         gen_fill(&cond, DOM_BIT, &r);
-        input one = input_of(ctx, gen_specials(t)), two[] = {input_of(ctx, gen_cross(t, 0)), input_of(ctx, gen_cross(t, 1))};
+        input one = input_of(ctx, gen_specials(t)),
+              two[] = {input_of(ctx, gen_cross(t, 0)), input_of(ctx, gen_cross(t, 1))};
         input three[] = {input_of(ctx, cond), two[0], two[1]};
         run_elementwise(b, ctx, 1, &one, "specials");
         run_elementwise(b, ctx, 2, two, "pairs of specials");
@@ -106,10 +107,24 @@ Test(elementwise, special_values) {
 
 Test(elementwise, sizes_ranks_and_empty) {
     static const wg_shape shapes[] = {
-        SCALAR,         SH(1, 1),       SH(1, 2),          SH(1, 15),         SH(1, 16),
-        SH(1, 17),      SH(1, 1000),    SH(2, 3, 5),       SH(2, 31, 33),     SH(8, 2, 1, 3, 1, 2, 1, 2, 2),
-        SH(1, 0),       SH(2, 0, 3),    SH(2, 3, 0),       SH(3, 2, 0, 3),    SH(8, 1, 1, 1, 0, 1, 2, 1, 1),
-        SH(4, 1, 1, 1, 1), SH(2, 1, 70), SH(2, 70, 1),
+        SCALAR,
+        SH(1, 1),
+        SH(1, 2),
+        SH(1, 15),
+        SH(1, 16),
+        SH(1, 17),
+        SH(1, 1000),
+        SH(2, 3, 5),
+        SH(2, 31, 33),
+        SH(8, 2, 1, 3, 1, 2, 1, 2, 2),
+        SH(1, 0),
+        SH(2, 0, 3),
+        SH(2, 3, 0),
+        SH(3, 2, 0, 3),
+        SH(8, 1, 1, 1, 0, 1, 2, 1, 1),
+        SH(4, 1, 1, 1, 1),
+        SH(2, 1, 70),
+        SH(2, 70, 1),
     };
     wg_ctx *ctx = open_ctx();
     batch *b = batch_new(ctx);
@@ -128,11 +143,19 @@ Test(elementwise, sizes_ranks_and_empty) {
 
 Test(elementwise, broadcast) {
     static const wg_shape pairs[][2] = {
-        {SH(2, 3, 5), SH(1, 5)},       {SH(2, 3, 5), SH(2, 3, 1)},      {SH(3, 3, 1, 5), SH(2, 4, 1)},
-        {SCALAR, SH(1, 7)},            {SH(2, 31, 17), SCALAR},         {SH(1, 1), SH(2, 5, 3)},
-        {SH(2, 1, 5), SH(2, 5, 1)},    {SH(2, 0, 3), SH(2, 1, 3)},      {SH(2, 3, 1), SH(2, 1, 0)},
-        {SH(1, 0), SCALAR},            {SH(4, 2, 1, 3, 1), SH(8, 1, 2, 1, 2, 2, 5, 1, 2)},
-        {SH(3, 2, 3, 4), SH(3, 2, 1, 4)}, {SH(2, 1, 1000), SH(2, 3, 1)},
+        {SH(2, 3, 5), SH(1, 5)},
+        {SH(2, 3, 5), SH(2, 3, 1)},
+        {SH(3, 3, 1, 5), SH(2, 4, 1)},
+        {SCALAR, SH(1, 7)},
+        {SH(2, 31, 17), SCALAR},
+        {SH(1, 1), SH(2, 5, 3)},
+        {SH(2, 1, 5), SH(2, 5, 1)},
+        {SH(2, 0, 3), SH(2, 1, 3)},
+        {SH(2, 3, 1), SH(2, 1, 0)},
+        {SH(1, 0), SCALAR},
+        {SH(4, 2, 1, 3, 1), SH(8, 1, 2, 1, 2, 2, 5, 1, 2)},
+        {SH(3, 2, 3, 4), SH(3, 2, 1, 4)},
+        {SH(2, 1, 1000), SH(2, 3, 1)},
     };
     wg_ctx *ctx = open_ctx();
     batch *b = batch_new(ctx);
@@ -347,7 +370,8 @@ Test(creation, constants_ranges_and_bytes) {
     batch *b = batch_new(ctx);
     for (int t = 0; t < COUNT(dtypes); t++) {
         for (int s = 0; s < COUNT(shapes); s++) {
-            nd zeros = nd_new(dtypes[t], shapes[s]), ones = nd_new(dtypes[t], shapes[s]), full = nd_new(dtypes[t], shapes[s]);
+            nd zeros = nd_new(dtypes[t], shapes[s]), ones = nd_new(dtypes[t], shapes[s]),
+               full = nd_new(dtypes[t], shapes[s]);
             for (int64_t e = 0; e < zeros.n; e++) {
                 if (zeros.f) {
                     ones.f[e] = 1;
@@ -373,7 +397,8 @@ Test(creation, constants_ranges_and_bytes) {
         for (int t = 1; t < COUNT(dtypes); t++) {
             const double *g = ranges[k];
             bool whole = g[0] == floor(g[0]) && g[2] == floor(g[2]);
-            if ((!whole && !dtype_is_float(dtypes[t])) || (dtypes[t] == WG_U8 && (g[0] < 0 || g[2] < 0 || g[1] > 255))) {
+            if ((!whole && !dtype_is_float(dtypes[t])) ||
+                (dtypes[t] == WG_U8 && (g[0] < 0 || g[2] < 0 || g[1] > 255))) {
                 continue;
             }
             nd want = nd_new(dtypes[t], WG_SHAPE((int64_t)ceil((g[1] - g[0]) / g[2])));

@@ -84,8 +84,10 @@ static wg_tensor *p_cross_entropy(wg_tensor *const *x) {
     return wg_cross_entropy(x[0], wg_from_i64(wg_context(x[0]), (int64_t[]){1}, WG_SHAPE()), NULL);
 }
 
-#define ONE(f, count, ...) {.name = #f, .fn = p_##f, .n = count, __VA_ARGS__}
-#define V(...) {__VA_ARGS__}
+#define ONE(f, count, ...)                                                                                             \
+    { .name = #f, .fn = p_##f, .n = count, __VA_ARGS__ }
+#define V(...)                                                                                                         \
+    { __VA_ARGS__ }
 #define THIRD (1.0 / 3)
 
 static const point points[] = {

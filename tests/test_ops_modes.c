@@ -14,7 +14,8 @@
 #include <string.h>
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
-static const mode every_mode[] = {MODE_DEFAULT, MODE_DEFAULT, MODE_UNFUSED, MODE_EAGER, MODE_SIMD, MODE_SIMT, MODE_HOST};
+static const mode every_mode[] = {MODE_DEFAULT, MODE_DEFAULT, MODE_UNFUSED, MODE_EAGER,
+                                  MODE_SIMD,    MODE_SIMT,    MODE_HOST};
 static const mode schedules[] = {MODE_DEFAULT, MODE_DEFAULT, MODE_UNFUSED, MODE_EAGER};
 static const mode simt_schedules[] = {MODE_SIMT, MODE_SIMT, MODE_SIMT_UNFUSED};
 
@@ -110,9 +111,7 @@ static void structured_exact(wg_ctx *ctx, recording *rec) { record_structured(ct
 static void structured_ordered(wg_ctx *ctx, recording *rec) { record_structured(ctx, rec, false); }
 
 /* Moves, indexing and contractions: every form gives the same bits. A matmul's are those of a chain of fmaf. */
-Test(modes, moves_and_contractions) {
-    cr_expect(compare_modes(structured_exact, every_mode, COUNT(every_mode)) > 100);
-}
+Test(modes, moves_and_contractions) { cr_expect(compare_modes(structured_exact, every_mode, COUNT(every_mode)) > 100); }
 Test(modes, reductions) {
     cr_expect(compare_modes(structured_ordered, schedules, COUNT(schedules)) > 100);
     cr_expect(compare_modes(structured_ordered, simt_schedules, COUNT(simt_schedules)) > 100);
@@ -156,8 +155,10 @@ static void fused_reductions(wg_ctx *ctx, recording *rec) {
             const char *at = shape_text(shapes[s]);
             wg_tensor *before = wg_add(wg_mul(wg_exp(x), y), z), *sum = wg_sum(before, &d, 1, true);
             recording_add(rec, wg_tanh(wg_mul_scalar(sum, 0.1)), "tanh sum exp(x) y of %s over %d", at, d);
-            recording_add(rec, wg_mul(wg_var(wg_add_scalar(wg_mul(x, y), 1), &d, 1, 1, true), y), "var of %s over %d", at, d);
-            recording_add(rec, wg_mul_scalar(wg_softmax(wg_add(wg_mul(x, y), z), d), 3), "softmax of %s over %d", at, d);
+            recording_add(rec, wg_mul(wg_var(wg_add_scalar(wg_mul(x, y), 1), &d, 1, 1, true), y), "var of %s over %d",
+                          at, d);
+            recording_add(rec, wg_mul_scalar(wg_softmax(wg_add(wg_mul(x, y), z), d), 3), "softmax of %s over %d", at,
+                          d);
             recording_add(rec, wg_exp(wg_log_softmax(wg_neg(x), d)), "log_softmax of %s over %d", at, d);
             recording_add(rec, wg_add(wg_mul(layer_norm(wg_add(x, y), d), y), z), "layer norm of %s over %d", at, d);
             recording_add(rec, wg_sub(wg_amax(wg_sin(x), &d, 1, true), x), "amax of %s over %d", at, d);

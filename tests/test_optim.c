@@ -116,7 +116,8 @@ Test(optim, adam) {
     cases[2].eps = 1e-3;
     cases[4].weight_decay = 0.3;
     cr_expect(cases[3].decoupled && cases[3].weight_decay == 1e-2 && !cases[0].decoupled && cases[0].weight_decay == 0);
-    cr_expect(cases[0].beta1 == 0.9 && cases[0].beta2 == 0.999 && cases[0].eps == 1e-8 && wg_adam_defaults().lr == 1e-3);
+    cr_expect(cases[0].beta1 == 0.9 && cases[0].beta2 == 0.999 && cases[0].eps == 1e-8 &&
+              wg_adam_defaults().lr == 1e-3);
     wg_ctx *ctx = open_ctx();
     for (int c = 0; c < 2 * COUNT(cases); c++) {
         wg_tensor *p = make_param(ctx, c % 2 ? WG_F64 : WG_F32);

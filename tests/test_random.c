@@ -67,7 +67,8 @@ Test(seed, fixes_values_when_recorded) {
     double s = wg_item(sum), *vb = values(b), *va = values(a);
     cr_expect(!same(va, vb, 1001), "two ops gave the same numbers");
     wg_seed(ctx, 42);
-    double *again = values(wg_rand(ctx, WG_F32, WG_SHAPE(1001))), *second = values(wg_rand(ctx, WG_F32, WG_SHAPE(1001)));
+    double *again = values(wg_rand(ctx, WG_F32, WG_SHAPE(1001))),
+           *second = values(wg_rand(ctx, WG_F32, WG_SHAPE(1001)));
     cr_expect(same(va, again, 1001) && same(vb, second, 1001), "the same seed gave other numbers");
     cr_expect_eq(wg_item(wg_sum(b, NULL, 0, false)), s, "a value was drawn again");
     double *elsewhere = values(wg_rand(host, WG_F32, WG_SHAPE(1001)));
@@ -100,7 +101,8 @@ static double normal_cdf(double x) { return 0.5 * erfc(-x / sqrt(2)); }
 Test(distribution, rand_and_randn) {
     wg_ctx *ctx = open_ctx();
     for (int t = WG_F32; t <= WG_F64; t++) {
-        double *u = values(wg_rand(ctx, (wg_dtype)t, WG_SHAPE(MANY))), *z = values(wg_randn(ctx, (wg_dtype)t, WG_SHAPE(MANY)));
+        double *u = values(wg_rand(ctx, (wg_dtype)t, WG_SHAPE(MANY))),
+               *z = values(wg_randn(ctx, (wg_dtype)t, WG_SHAPE(MANY)));
         double mean, var, lag = 0;
         for (int k = 0; k + 1 < MANY; k++) {
             lag += (u[k] - 0.5) * (u[k + 1] - 0.5) * 12 / MANY;
@@ -146,7 +148,8 @@ Test(dropout, statistics_and_gradient) {
     EXPECT_VALUES(wg_dropout(x, 1, false), 1, -2, INFINITY);
     EXPECT_VALUES(wg_dropout(x, 0, true), 1, -2, INFINITY);
     wg_tensor *big = wg_ones(ctx, WG_F32, WG_SHAPE(1000));
-    cr_expect(!same(values(wg_dropout(big, 0.5, true)), values(wg_dropout(big, 0.5, true)), 1000), "the same mask twice");
+    cr_expect(!same(values(wg_dropout(big, 0.5, true)), values(wg_dropout(big, 0.5, true)), 1000),
+              "the same mask twice");
     close_ok(ctx);
 }
 

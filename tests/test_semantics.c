@@ -200,8 +200,9 @@ Test(scope_close, in_place_only_elementwise) {
         m.f[k] = rolled.f[k] - rolled.f[(N - 1) * N + k % N];
     }
     expect_nd(t, m, 0, "less its own last row");
-    wg_tensor *eye = wg_flip(wg_cast(wg_eq(wg_unsqueeze(wg_arange(ctx, WG_I64, 0, N, 1), 1), wg_arange(ctx, WG_I64, 0, N, 1)), WG_F32),
-                             (int[]){1}, 1);
+    wg_tensor *eye = wg_flip(
+        wg_cast(wg_eq(wg_unsqueeze(wg_arange(ctx, WG_I64, 0, N, 1), 1), wg_arange(ctx, WG_I64, 0, N, 1)), WG_F32),
+        (int[]){1}, 1);
     WG_SCOPE(ctx) { wg_assign(t, wg_matmul(t, eye)); }
     expect_nd(t, nd_flip(m, (int[]){1}, 1), 0, "multiplied onto itself");
     close_ok(ctx);
@@ -247,8 +248,8 @@ Test(keep, temporaries_die) {
     }
     wg_synchronize(ctx);
     uint64_t with = stats_of(ctx).bytes_live;
-    cr_expect(with >= live + 4096 * 4 && with < live + 3 * 4096 * 4, "live: %llu, before %llu", (unsigned long long)with,
-              (unsigned long long)live);
+    cr_expect(with >= live + 4096 * 4 && with < live + 3 * 4096 * 4, "live: %llu, before %llu",
+              (unsigned long long)with, (unsigned long long)live);
     wg_free(kept);
     cr_expect_lt(stats_of(ctx).bytes_live, with);
     close_ok(ctx);

@@ -8,7 +8,9 @@
 
 #include <math.h>
 
-static wg_tensor *param(wg_ctx *ctx, float a, float b) { return wg_param(wg_from_f32(ctx, (float[]){a, b}, WG_SHAPE(2))); }
+static wg_tensor *param(wg_ctx *ctx, float a, float b) {
+    return wg_param(wg_from_f32(ctx, (float[]){a, b}, WG_SHAPE(2)));
+}
 static wg_tensor *total(wg_tensor *t) { return wg_sum(t, NULL, 0, false); }
 
 /* Wrong: NULL or an error when there is no gradient. */

@@ -115,7 +115,8 @@ Test(plan, one_for_a_step_two_if_read_inside) {
 /* Wrong: a plan made for one leaf being two operands is used where they are two leaves, and the like. */
 Test(plan, key_tells_identity_apart) {
     wg_ctx *ctx = open_ctx();
-    wg_tensor *a = wg_from_f32(ctx, (float[]){1, 2, 3}, WG_SHAPE(3)), *b = wg_from_f32(ctx, (float[]){10, 20, 30}, WG_SHAPE(3));
+    wg_tensor *a = wg_from_f32(ctx, (float[]){1, 2, 3}, WG_SHAPE(3)),
+              *b = wg_from_f32(ctx, (float[]){10, 20, 30}, WG_SHAPE(3));
     EXPECT_VALUES(wg_sub(wg_mul(a, a), a), 0, 2, 6);
     EXPECT_VALUES(wg_sub(wg_mul(a, b), a), 9, 38, 87);
     EXPECT_VALUES(wg_sub(wg_mul(b, a), a), 9, 38, 87);
@@ -199,12 +200,12 @@ Test(depth, wide) {
             out[k] = wg_mul_scalar(leaves[k], 2);
         }
         cr_expect_eq(wg_eval(out, N), WG_OK, "%s", wg_error(ctx));
-        EXPECT_VALUES(sum, N *(N - 1) / 2, N, -N);
+        EXPECT_VALUES(sum, N * (N - 1) / 2, N, -N);
         EXPECT_VALUES(out[N - 1], 2 * (N - 1), 2, -2);
         wg_tensor *joined = wg_cat(leaves, N, 0);
         cr_expect_eq(wg_numel(joined), 3 * N);
         EXPECT_VALUES(wg_narrow(joined, 0, 3 * N - 3, 3), N - 1, 1, -1);
-        EXPECT_VALUES(wg_sum(joined, NULL, 0, false), N *(N - 1) / 2);
+        EXPECT_VALUES(wg_sum(joined, NULL, 0, false), N * (N - 1) / 2);
     }
     close_ok(ctx);
 }

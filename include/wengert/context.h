@@ -96,8 +96,8 @@ static inline void wg_scope_leave_(wg_scope_guard *g) { (void)wg_scope_end(g->ct
  * updates is in the context.
  */
 #define WG_SCOPE(ctx)                                                                                                  \
-    for (wg_scope_guard WG_CONCAT_(wg_scope_, __LINE__) __attribute__((cleanup(wg_scope_leave_))) =                    \
-             wg_scope_enter_(ctx);                                                                                     \
+    for (wg_scope_guard WG_CONCAT_(wg_scope_, __LINE__)                                                                \
+             __attribute__((cleanup(wg_scope_leave_))) = wg_scope_enter_(ctx);                                         \
          WG_CONCAT_(wg_scope_, __LINE__).open; WG_CONCAT_(wg_scope_, __LINE__).open = false)
 
 /* ---- what ran ------------------------------------------------------------------------------------------------- */

@@ -48,14 +48,14 @@ WG_API wg_tensor *wg_randn(wg_ctx *ctx, wg_dtype dtype, wg_shape shape);
 
 /* ---- asking --------------------------------------------------------------------------------------------------- */
 
-WG_API wg_ctx *wg_context(const wg_tensor *t);    /* NULL for NULL */
-WG_API wg_shape wg_shape_of(const wg_tensor *t);   /* rank -1 for NULL */
-WG_API int wg_rank(const wg_tensor *t);           /* -1 for NULL */
+WG_API wg_ctx *wg_context(const wg_tensor *t);       /* NULL for NULL */
+WG_API wg_shape wg_shape_of(const wg_tensor *t);     /* rank -1 for NULL */
+WG_API int wg_rank(const wg_tensor *t);              /* -1 for NULL */
 WG_API int64_t wg_size(const wg_tensor *t, int dim); /* negative dims count from the end; -1 on error */
-WG_API int64_t wg_numel(const wg_tensor *t);      /* -1 for NULL */
-WG_API wg_dtype wg_dtype_of(const wg_tensor *t);  /* WG_DTYPE_COUNT for NULL */
-WG_API bool wg_requires_grad(const wg_tensor *t); /* whether gradients flow to it */
-WG_API bool wg_is_leaf(const wg_tensor *t);       /* made by the user or detached, not by a recorded op */
+WG_API int64_t wg_numel(const wg_tensor *t);         /* -1 for NULL */
+WG_API wg_dtype wg_dtype_of(const wg_tensor *t);     /* WG_DTYPE_COUNT for NULL */
+WG_API bool wg_requires_grad(const wg_tensor *t);    /* whether gradients flow to it */
+WG_API bool wg_is_leaf(const wg_tensor *t);          /* made by the user or detached, not by a recorded op */
 
 /* ---- reading: these run what the value needs -------------------------------------------------------------------- */
 

@@ -62,8 +62,8 @@ typedef enum wg_dtype {
     WG_U8,
     WG_I32,
     WG_I64,
-    WG_F16,
-    WG_BF16,
+    WG_F16,  /* reserved */
+    WG_BF16, /* reserved */
     WG_F32,
     WG_F64,
     WG_DTYPE_COUNT

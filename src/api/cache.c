@@ -11,8 +11,8 @@ enum { MAX_PLANS = 512, BUCKETS = 1024 };
 #define MAX_KEY_WORDS ((size_t)1 << 23)
 
 typedef struct entry {
-    struct entry *next;            /* in the bucket */
-    struct entry *newer, *older;   /* by use */
+    struct entry *next;          /* in the bucket */
+    struct entry *newer, *older; /* by use */
     uint64_t hash;
     uint64_t *key;
     size_t nkey;

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <wengert/wengert.h>
 
-
 /* ---- fork: a child's copy of a context has a device that is not its own ------------------------------------------------- */
 
 static unsigned fork_generation;
@@ -118,13 +117,15 @@ wg_status wg_close(wg_ctx *ctx) {
 
 /* ---- errors ------------------------------------------------------------------------------------------------------------- */
 
-bool wg_failed(const wg_ctx *ctx) { return !ctx || ctx->graph.unusable || inherited(&ctx->graph) || ctx->graph.err.status; }
+bool wg_failed(const wg_ctx *ctx) {
+    return !ctx || ctx->graph.unusable || inherited(&ctx->graph) || ctx->graph.err.status;
+}
 
 const char *wg_error(const wg_ctx *ctx) {
-    return !ctx                                                              ? "out of host memory"
-           : ctx->graph.err.status == WG_OK && inherited(&ctx->graph)        ? "the context was opened before fork()"
-           : ctx->graph.err.status == WG_OK && ctx->graph.unusable           ? "the context failed to open"
-                                                                             : wg_err_text(&ctx->graph.err);
+    return !ctx                                                       ? "out of host memory"
+           : ctx->graph.err.status == WG_OK && inherited(&ctx->graph) ? "the context was opened before fork()"
+           : ctx->graph.err.status == WG_OK && ctx->graph.unusable    ? "the context failed to open"
+                                                                      : wg_err_text(&ctx->graph.err);
 }
 
 wg_status wg_error_status(const wg_ctx *ctx) {

@@ -92,7 +92,8 @@ static bool gather_updates(wg_ctx *ctx, size_t from) {
     ctx->nroots = 0;
     for (size_t i = from; i < g->npending; i++) {
         wg_node *n = g->pending[i], *b = wg_base_of(n);
-        bool wanted = (n->flags & WG_NODE_CURRENT) && n->refs > 1 && !b->value && !((n->flags | b->flags) & WG_NODE_LOST);
+        bool wanted =
+            (n->flags & WG_NODE_CURRENT) && n->refs > 1 && !b->value && !((n->flags | b->flags) & WG_NODE_LOST);
         if (wanted) {
             g->pending[kept++] = n;
         } else {

@@ -173,7 +173,8 @@ wg_status wg_read(wg_tensor *t, void *out, size_t bytes) {
     }
     size_t want = (size_t)wg_numel(t) * wg_dtype_size(wg_dtype_of(t));
     if (bytes != want || (!out && bytes > 0)) {
-        wg_fail(g, WG_ERR_ARG, "read: %s: %zu bytes asked for, it has %zu", wg_shape_print(t->node->shape).s, bytes, want);
+        wg_fail(g, WG_ERR_ARG, "read: %s: %zu bytes asked for, it has %zu", wg_shape_print(t->node->shape).s, bytes,
+                want);
         return WG_ERR_ARG;
     }
     size_t offset;

@@ -4,9 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static _Thread_local struct {
-    uint64_t fail_at, count;
-} faults[WG_FAULT_COUNT];
+static _Thread_local struct { uint64_t fail_at, count; } faults[WG_FAULT_COUNT];
 
 void wg_fault_arm(wg_fault kind, uint64_t n) {
     faults[kind].fail_at = n;

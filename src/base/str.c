@@ -31,8 +31,7 @@ void wg_str_addf(wg_str *s, const char *fmt, ...) {
         s->failed = true;
     } else if ((size_t)n < sizeof small) {
         wg_str_addn(s, small, (size_t)n);
-    } else if (s->len + (size_t)n + 1 <= s->cap ||
-               wg_mem_grow((void **)&s->data, &s->cap, s->len + (size_t)n + 1, 1)) {
+    } else if (s->len + (size_t)n + 1 <= s->cap || wg_mem_grow((void **)&s->data, &s->cap, s->len + (size_t)n + 1, 1)) {
         va_start(args, fmt);
         vsnprintf(s->data + s->len, (size_t)n + 1, fmt, args);
         va_end(args);

@@ -8,9 +8,8 @@
 static const struct {
     const char *type, *reg, *memory;
 } types[WG_DTYPE_COUNT] = {
-    [WG_BOOL] = {"mask", "vmask", "uchar"}, [WG_U8] = {"i32", "vi32", "uchar"},
-    [WG_I32] = {"i32", "vi32", "int"},      [WG_I64] = {"i64", "vi64", "i64"},
-    [WG_F32] = {"f32", "vf32", "float"},    [WG_F64] = {"f64", "vf64", "double"},
+    [WG_BOOL] = {"mask", "vmask", "uchar"}, [WG_U8] = {"i32", "vi32", "uchar"},  [WG_I32] = {"i32", "vi32", "int"},
+    [WG_I64] = {"i64", "vi64", "i64"},      [WG_F32] = {"f32", "vf32", "float"}, [WG_F64] = {"f64", "vf64", "double"},
 };
 
 const char *wg_text_type(uint8_t dtype) { return types[dtype].type; }
@@ -24,7 +23,8 @@ const char *wg_text_memory_name(uint8_t dtype) {
 
 void wg_text_need(wg_text *t, const char *format, uint8_t dtype) {
     char section[64];
-    int n = snprintf(section, sizeof section, format, strncmp(format, "memory", 6) ? types[dtype].type : wg_text_memory_name(dtype));
+    int n = snprintf(section, sizeof section, format,
+                     strncmp(format, "memory", 6) ? types[dtype].type : wg_text_memory_name(dtype));
     section[n++] = ' ';
     section[n] = '\0';
     if (!strstr(wg_str_text(&t->needs), section)) {
@@ -144,7 +144,7 @@ static void print_const(wg_text *t, const wg_inst *in) {
             wg_str_addf(s, "splat_%s(%lld)", type, (long long)in->value);
         }
     } else if (isnan(in->value) || isinf(in->value)) {
-        const char *bits = isnan(in->value) ? (in->dtype == WG_F32 ? "0x7fc00000u" : "0x7ff8000000000000UL")
+        const char *bits = isnan(in->value)      ? (in->dtype == WG_F32 ? "0x7fc00000u" : "0x7ff8000000000000UL")
                            : in->dtype == WG_F32 ? (in->value > 0 ? "0x7f800000u" : "0xff800000u")
                            : in->value > 0       ? "0x7ff0000000000000UL"
                                                  : "0xfff0000000000000UL";
@@ -240,11 +240,11 @@ static void print_load(wg_text *t, const wg_inst *in) {
     }
     const char *m = wg_text_memory_name(t->l->buffers[a->buffer].dtype);
     wg_text_need(t, "memory_%s", t->l->buffers[a->buffer].dtype);
-    const char *how = in->a >= 0                    ? "pick"
-                      : in->b >= 0                  ? "guard"
-                      : a->lane == WG_LANE_SAME     ? "same"
-                      : a->lane == WG_LANE_NEXT     ? "load"
-                                                    : "step";
+    const char *how = in->a >= 0                ? "pick"
+                      : in->b >= 0              ? "guard"
+                      : a->lane == WG_LANE_SAME ? "same"
+                      : a->lane == WG_LANE_NEXT ? "load"
+                                                : "step";
     wg_str_addf(s, "%s_%s(b%d + (", how, m, a->buffer);
     print_place(t, a, in->access, true);
     wg_str_add(s, ")");
@@ -365,8 +365,8 @@ static void print_value(wg_text *t, const wg_inst *in) {
         break;
     case WG_P_TRAP:
         wg_text_need(t, "trap", WG_I64);
-        wg_str_addf(s, "trap(x%d, %s, b%d + p.v[%d], p.v[%d], p.v[%d])", in->a, in->uniform ? "16" : "n", in->access, in->param,
-                    in->param + 1, in->param + 2);
+        wg_str_addf(s, "trap(x%d, %s, b%d + p.v[%d], p.v[%d], p.v[%d])", in->a, in->uniform ? "16" : "n", in->access,
+                    in->param, in->param + 1, in->param + 2);
         break;
     case WG_P_RSUM:
     case WG_P_RMAX:
@@ -409,4 +409,22 @@ void wg_text_store(wg_text *t, const wg_store *st, int indent) {
         print_step(t, a);
     }
     wg_str_addf(&t->body, one || a->lane == WG_LANE_SAME ? ", x%d);\n" : ", n, x%d);\n", st->inst);
+}
+
+void wg_text_waiting(wg_text *t, bool back, int indent) {
+    const wg_store *st = &t->l->loop.store[t->stash_store];
+    const wg_access *a = &t->l->loop.access[st->access];
+    uint8_t dtype = t->l->buffers[a->buffer].dtype;
+    const char *m = wg_text_memory_name(dtype);
+    wg_text_need(t, "memory_%s", dtype);
+    if (back) {
+        wg_str_addf(&t->body, "%*sconst %s x%d = load_%s(b%d + (", indent, "", types[dtype].reg, t->stash, m, a->buffer);
+    } else {
+        wg_str_addf(&t->body, "%*ssave_%s(b%d + (", indent, "", m, a->buffer);
+    }
+    print_place(t, a, st->access, true);
+    wg_str_add(&t->body, back ? "), n);\n" : "), n, ");
+    if (!back) {
+        wg_str_addf(&t->body, "x%d);\n", t->stash);
+    }
 }

@@ -6,9 +6,8 @@
 
 bool wg_text_is_reduction(const wg_inst *in) { return in->prim >= WG_P_RSUM && in->prim <= WG_P_RARGMAX; }
 
-static void mark(const wg_loop *loop, int inst, bool *need) {
-    const wg_inst *in = &loop->inst[inst];
-    if (need[inst] || in->level != WG_LEVEL_ELEM) {
+static void mark(const wg_loop *loop, int inst, int cut, bool *need) {
+    if (need[inst] || loop->inst[inst].level != WG_LEVEL_ELEM) {
         return;
     }
     /* Operands come before their users: one pass down the list finds them all, however deep. */
@@ -16,7 +15,7 @@ static void mark(const wg_loop *loop, int inst, bool *need) {
     for (int i = inst; i >= 0; i--) {
         const wg_inst *u = &loop->inst[i];
         const int operand[] = {u->a, u->b, u->c};
-        for (int k = 0; need[i] && k < 3; k++) {
+        for (int k = 0; need[i] && i != cut && k < 3; k++) {
             if (operand[k] >= 0 && loop->inst[operand[k]].level == WG_LEVEL_ELEM) {
                 need[operand[k]] = true;
             }
@@ -30,18 +29,18 @@ int wg_text_store_stage(const wg_loop *loop, const wg_store *s, bool *in_loop) {
     return in->stage;
 }
 
-void wg_text_mark(const wg_loop *loop, int stage, bool *need) {
+void wg_text_mark(const wg_loop *loop, int stage, int cut, bool *need) {
     memset(need, 0, (size_t)loop->ninsts * sizeof *need);
     for (int i = 0; i < loop->ninsts; i++) {
         const wg_inst *in = &loop->inst[i];
         if (wg_text_is_reduction(in) && in->stage == stage + 1) {
-            mark(loop, in->a, need);
+            mark(loop, in->a, cut, need);
         }
     }
     for (int i = 0; i < loop->nstores; i++) {
         bool in_loop;
         if (wg_text_store_stage(loop, &loop->store[i], &in_loop) == stage && in_loop) {
-            mark(loop, loop->store[i].inst, need);
+            mark(loop, loop->store[i].inst, cut, need);
         }
     }
 }
@@ -87,8 +86,8 @@ void wg_text_rows(wg_text *t, int indent, const char *row) {
     }
     wg_str_addf(s, "%*si64 q = %s;\n", indent, "", row);
     for (int i = axes - 1; i > 0; i--) {
-        wg_str_addf(s, "%*sconst i64 k%d = q %% p.v[%d];\n%*sq /= p.v[%d];\n", indent, "", i, loop->kept_size[i], indent,
-                    "", loop->kept_size[i]);
+        wg_str_addf(s, "%*sconst i64 k%d = q %% p.v[%d];\n%*sq /= p.v[%d];\n", indent, "", i, loop->kept_size[i],
+                    indent, "", loop->kept_size[i]);
     }
     wg_str_addf(s, "%*sconst i64 k0 = q;\n", indent, "");
 }
@@ -121,8 +120,10 @@ void wg_text_bases(wg_text *t, int indent) {
 
 static const char *identity(const wg_inst *reduction, uint8_t dtype) {
     if (reduction->prim == WG_P_RSUM) {
-        return dtype == WG_F32 ? "splat_f32(0.0f)" : dtype == WG_F64 ? "splat_f64(0.0)"
-               : dtype == WG_I64 ? "splat_i64(0)"                     : "splat_i32(0)";
+        return dtype == WG_F32   ? "splat_f32(0.0f)"
+               : dtype == WG_F64 ? "splat_f64(0.0)"
+               : dtype == WG_I64 ? "splat_i64(0)"
+                                 : "splat_i32(0)";
     }
     bool least = reduction->prim != WG_P_RMIN; /* where a maximum starts */
     switch (dtype) {
@@ -157,13 +158,13 @@ void wg_text_acc_step(wg_text *t, int inst, int indent, bool masked, const char 
     const char *type = wg_text_type(dtype);
     wg_str *s = &t->body;
     if (in->prim == WG_P_RARGMAX) {
-        wg_str_addf(s, "%*s{\n%*svmask m = mask_or(lt_i64(w%d, splat_i64(0)), argmax_better_%s(x%d, c%d));\n", indent, "",
-                    indent + 4, "", inst, type, in->a, inst);
+        wg_str_addf(s, "%*s{\n%*svmask m = mask_or(lt_i64(w%d, splat_i64(0)), argmax_better_%s(x%d, c%d));\n", indent,
+                    "", indent + 4, "", inst, type, in->a, inst);
         if (masked) {
             wg_str_addf(s, "%*sm = mask_and(m, first_lanes(n));\n", indent + 4, "");
         }
-        wg_str_addf(s, "%*sc%d = sel_%s(m, x%d, c%d);\n%*sw%d = sel_i64(m, %s, w%d);\n%*s}\n", indent + 4, "", inst, type,
-                    in->a, inst, indent + 4, "", inst, position, inst, indent, "");
+        wg_str_addf(s, "%*sc%d = sel_%s(m, x%d, c%d);\n%*sw%d = sel_i64(m, %s, w%d);\n%*s}\n", indent + 4, "", inst,
+                    type, in->a, inst, indent + 4, "", inst, position, inst, indent, "");
         return;
     }
     char x[16], step[96];

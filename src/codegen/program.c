@@ -132,7 +132,7 @@ void wg_print_library(wg_form form, wg_language language, const char *needs, wg_
     wg_str all = {0};
     wg_str_add(&all, needs);
     wg_str_addf(out, "#define GROUP_ITEMS %d\n", WG_GROUP_ITEMS_ROWS);
-    wg_str_add(out, form == WG_SIMD             ? wg_text_lanes_simd
+    wg_str_add(out, form == WG_SIMD           ? wg_text_lanes_simd
                     : language == WG_CUDA_CPP ? wg_text_lanes_cuda
                                               : wg_text_lanes_simt);
     add_sections(wg_text_elementary_f32, &all, out);

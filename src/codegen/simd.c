@@ -17,7 +17,8 @@ static int open_loops(wg_text *t, int indent) {
             snprintf(size, sizeof size, "p.v[%d]", loop->reduced_size[i]);
         }
         if (on_rows && i == loop->nreduced - 1) {
-            wg_str_addf(s, "%*sfor (i64 i = 0; i < %s; i += 16) {\n%*sconst int n = %s - i < 16 ? (int)(%s - i) : 16;\n",
+            wg_str_addf(s,
+                        "%*sfor (i64 i = 0; i < %s; i += 16) {\n%*sconst int n = %s - i < 16 ? (int)(%s - i) : 16;\n",
                         indent, "", size, indent + 4, "", size, size);
         } else {
             wg_str_addf(s, "%*sfor (i64 r%d = 0; r%d < %s; r%d++) {\n", indent, "", i, i, size, i);
@@ -37,7 +38,7 @@ static void close_loops(wg_text *t, int indent) {
 static void print_stage(wg_text *t, int stage, int indent, bool *need) {
     const wg_loop *loop = &t->l->loop;
     bool on_rows = loop->mode == WG_LOOP_ROWS;
-    wg_text_mark(loop, stage, need);
+    wg_text_mark(loop, stage, stage > t->stash_stage ? t->stash : -1, need);
     for (int i = 0; i < loop->ninsts; i++) {
         if (wg_text_is_reduction(&loop->inst[i]) && loop->inst[i].stage == stage + 1) {
             wg_text_acc_begin(t, i, indent);
@@ -46,7 +47,7 @@ static void print_stage(wg_text *t, int stage, int indent, bool *need) {
     int in = open_loops(t, indent);
     for (int i = 0; i < loop->ninsts; i++) {
         if (need[i]) {
-            wg_text_inst(t, i, in);
+            wg_text_elem(t, i, stage, in);
         }
         if (wg_text_is_reduction(&loop->inst[i]) && loop->inst[i].stage == stage + 1) {
             wg_text_acc_step(t, i, in, on_rows, on_rows ? "lane_numbers(i, 1)" : "splat_i64(r0)");
@@ -66,8 +67,8 @@ static void print_stage(wg_text *t, int stage, int indent, bool *need) {
         } else if (r->prim == WG_P_RARGMAX) {
             wg_str_addf(&t->body, "%*sconst vi64 x%d = w%d;\n", indent, "", i, i);
         } else if (on_rows) {
-            wg_str_addf(&t->body, "%*sconst %s x%d = across_%s_%s(c%d);\n", indent, "", wg_text_register(r->dtype), i, name,
-                        type, i);
+            wg_str_addf(&t->body, "%*sconst %s x%d = across_%s_%s(c%d);\n", indent, "", wg_text_register(r->dtype), i,
+                        name, type, i);
         } else {
             wg_str_addf(&t->body, "%*sconst %s x%d = c%d;\n", indent, "", wg_text_register(r->dtype), i, i);
         }
@@ -97,6 +98,7 @@ void wg_text_simd(wg_text *t) {
         s->failed = true;
         return;
     }
+    wg_text_find_stash(t);
     wg_str_addf(s, "typedef struct { i64 v[%d]; } %s_params;\n", t->l->nparams, t->name);
     wg_str_addf(s, "KERNEL_GROUP(1, 1, 1) %s(", t->name);
     wg_text_params(t, s, 0);
@@ -124,9 +126,10 @@ void wg_text_simd(wg_text *t) {
         print_body(t, 8, need);
     } else {
         wg_text_kept(t, 0, true, 8);
-        wg_str_add(s, "        const i64 first = u % blocks * block, end = first + block < inner ? first + block : inner;\n"
-                      "        for (i64 i = first; i < end; i += 16) {\n"
-                      "            const int n = end - i < 16 ? (int)(end - i) : 16;\n");
+        wg_str_add(
+            s, "        const i64 first = u % blocks * block, end = first + block < inner ? first + block : inner;\n"
+               "        for (i64 i = first; i < end; i += 16) {\n"
+               "            const int n = end - i < 16 ? (int)(end - i) : 16;\n");
         print_body(t, 12, need);
         wg_str_add(s, "        }\n");
     }

@@ -43,7 +43,7 @@ static void print_result(wg_text *t, int inst, int indent) {
 
 static void print_stage(wg_text *t, int stage, int indent, bool *need) {
     const wg_loop *loop = &t->l->loop;
-    wg_text_mark(loop, stage, need);
+    wg_text_mark(loop, stage, stage > t->stash_stage ? t->stash : -1, need);
     for (int i = 0; i < loop->ninsts; i++) {
         if (wg_text_is_reduction(&loop->inst[i]) && loop->inst[i].stage == stage + 1) {
             wg_text_acc_begin(t, i, indent);
@@ -52,7 +52,7 @@ static void print_stage(wg_text *t, int stage, int indent, bool *need) {
     int in = open_loops(t, indent);
     for (int i = 0; i < loop->ninsts; i++) {
         if (need[i]) {
-            wg_text_inst(t, i, in);
+            wg_text_elem(t, i, stage, in);
         }
         if (wg_text_is_reduction(&loop->inst[i]) && loop->inst[i].stage == stage + 1) {
             wg_text_acc_step(t, i, in, false, loop->mode == WG_LOOP_ROWS ? "i" : "r0");
@@ -118,6 +118,7 @@ void wg_text_simt(wg_text *t) {
         s->failed = true;
         return;
     }
+    wg_text_find_stash(t);
     wg_str_addf(s, "typedef struct { i64 v[%d]; } %s_params;\n", t->l->nparams, t->name);
     wg_str_addf(s, "KERNEL_GROUP(%d, 1, 1) %s(", on_rows ? WG_GROUP_ITEMS_ROWS : WG_GROUP_ITEMS_MAP, t->name);
     wg_text_params(t, s, 0);
@@ -166,7 +167,8 @@ void wg_text_epilogue(wg_text *t) {
         wg_str_add(s, "    i64 q = z;\n");
     }
     for (int k = batch - 1; k > 0; k--) {
-        wg_str_addf(s, "    const i64 k%d = q %% p.v[%d];\n    q /= p.v[%d];\n", k, loop->kept_size[k], loop->kept_size[k]);
+        wg_str_addf(s, "    const i64 k%d = q %% p.v[%d];\n    q /= p.v[%d];\n", k, loop->kept_size[k],
+                    loop->kept_size[k]);
     }
     if (batch > 0) {
         wg_str_add(s, "    const i64 k0 = q;\n");

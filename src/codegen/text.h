@@ -17,6 +17,10 @@ typedef struct wg_text {
     const char *name;
     wg_str body;
     wg_str needs; /* names of sections, a space after each */
+    /* A dear value that a second loop needs again waits where that loop will store its result: exp in a softmax. */
+    int stash;       /* the instruction; -1: none */
+    int stash_store; /* the store whose place it waits in */
+    int stash_stage; /* the loop that computes it */
 } wg_text;
 
 /* "f32", "i64", ...: names in the lane vocabulary; u8 computes in i32, bool is "mask". */
@@ -32,6 +36,8 @@ void wg_text_need(wg_text *t, const char *format, uint8_t dtype);
 
 /* "const vf32 x7 = ...;" for an instruction that is no reduction, at the given indentation. */
 void wg_text_inst(wg_text *t, int inst, int indent);
+/* The stashed value, put in its place or read back from there. */
+void wg_text_waiting(wg_text *t, bool back, int indent);
 /* The store of an instruction's value. */
 void wg_text_store(wg_text *t, const wg_store *s, int indent);
 /* Accumulator of a reduction: declaration, and one step with x; `masked`: only the first n lanes count. */
@@ -48,11 +54,16 @@ void wg_text_simt(wg_text *t);
 /* Prints what a matmul calls with each piece of its product, as function `NAME_epilogue`. */
 void wg_text_epilogue(wg_text *t);
 
-/* Everything computed for loop s (levels ELEM) or between loops (level KEPT, stage s): set flags in need[ninsts]. */
-void wg_text_mark(const wg_loop *loop, int stage, bool *need);
+/* The ELEM instructions that the loop of a stage computes, as flags in need[ninsts]. What only `cut` needs is left out; -1
+ * for none. */
+void wg_text_mark(const wg_loop *loop, int stage, int cut, bool *need);
 /* Whether a store happens in a loop over the reduced axes, and in which; else the stage after which it can. */
 int wg_text_store_stage(const wg_loop *loop, const wg_store *s, bool *in_loop);
 bool wg_text_is_reduction(const wg_inst *in);
+/* Looks for a value worth keeping from one loop to the next. */
+void wg_text_find_stash(wg_text *t);
+/* An ELEM instruction in the loop of a stage: computed, kept, or read back. */
+void wg_text_elem(wg_text *t, int inst, int stage, int indent);
 /* Instructions of level ONE; of level KEPT at a stage, uniform or not; the stores of a stage, in loops or between. */
 void wg_text_ones(wg_text *t, int indent);
 void wg_text_kept(wg_text *t, int stage, bool uniform, int indent);

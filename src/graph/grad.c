@@ -213,8 +213,9 @@ static wg_status outcome(wg_graph *g, bool ok, wg_err before) {
 static bool outputs_ok(wg_graph *g, const char *op, wg_tensor *const *outputs, size_t n) {
     for (size_t i = 0; i < n; i++) {
         if (!(outputs[i]->node->flags & WG_NODE_GRAD)) {
-            wg_fail(g, WG_ERR_GRAPH, "%s: %s: it was not made from a tensor that requires grad (while recording was on)",
-                    op, wg_shape_print(outputs[i]->node->shape).s);
+            wg_fail(g, WG_ERR_GRAPH,
+                    "%s: %s: it was not made from a tensor that requires grad (while recording was on)", op,
+                    wg_shape_print(outputs[i]->node->shape).s);
             return false;
         }
     }
@@ -338,8 +339,7 @@ wg_status wg_gradients(wg_tensor *const *outputs, size_t noutputs, wg_tensor *co
          collect(&w, outputs, noutputs) && wg_scope_push(g);
     if (ok) {
         wg_graph_set_no_grad(g, !o.create_graph);
-        ok = propagate(&w, outputs, o.grad_outputs, noutputs) &&
-             harvest(&w, inputs, ninputs, grads, o.allow_unused);
+        ok = propagate(&w, outputs, o.grad_outputs, noutputs) && harvest(&w, inputs, ninputs, grads, o.allow_unused);
         drop_adjoints(&w);
         wg_scope_pop(g);
         if (ok && !o.retain_graph && !o.create_graph) {

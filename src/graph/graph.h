@@ -37,12 +37,12 @@ struct wg_node {
     const wg_view *view;   /* interned; NULL unless this is a view node */
     wg_node *base;         /* view nodes: the node with the bytes, itself no view */
     wg_node *in[WG_MAX_IN];
-    int64_t attr[WG_MAX_ATTR];       /* the op's integers: part of a plan's key */
-    double scalar[WG_MAX_SCALAR];    /* the op's numbers: kernel arguments, in no key and no text */
-    wg_leaf *leaf;                   /* where the gradient of a leaf's value accumulates */
-    wg_value *value;                 /* bytes, once computed */
-    wg_node *prev, *next;            /* in graph->unrun or graph->history */
-    uint64_t id;                     /* order of recording */
+    int64_t attr[WG_MAX_ATTR];    /* the op's integers: part of a plan's key */
+    double scalar[WG_MAX_SCALAR]; /* the op's numbers: kernel arguments, in no key and no text */
+    wg_leaf *leaf;                /* where the gradient of a leaf's value accumulates */
+    wg_value *value;              /* bytes, once computed */
+    wg_node *prev, *next;         /* in graph->unrun or graph->history */
+    uint64_t id;                  /* order of recording */
     uint32_t refs;
     uint8_t nin, dtype, flags;
     /* Scratch of the walk in progress (demand, backward); see there. */
@@ -98,16 +98,16 @@ struct wg_graph {
     size_t nscopes, scope_cap;
     wg_node **pending; /* updates recorded and not run */
     size_t npending, pending_cap;
-    wg_node unrun;       /* list head: nodes without bytes, oldest first; views included */
+    wg_node unrun; /* list head: nodes without bytes, oldest first; views included */
     size_t nunrun;
-    wg_node history;     /* list head: nodes with bytes that keep their operands for a backward that may come */
+    wg_node history; /* list head: nodes with bytes that keep their operands for a backward that may come */
     uint64_t next_id;
-    uint32_t epoch;      /* for wg_node.mark */
+    uint32_t epoch; /* for wg_node.mark */
     uint64_t seed;
-    uint64_t random;     /* random ops recorded so far */
-    size_t flush_at;     /* number of unrun nodes at which the root scope runs its updates */
+    uint64_t random; /* random ops recorded so far */
+    size_t flush_at; /* number of unrun nodes at which the root scope runs its updates */
     void *free_nodes, *free_tensors, *slabs;
-    bool unusable;       /* failed to open: every call is refused with the error at hand */
+    bool unusable; /* failed to open: every call is refused with the error at hand */
     unsigned fork_generation;
 };
 

@@ -9,11 +9,11 @@
 #include "graph/graph.h"
 
 typedef enum wg_op_kind {
-    WG_OP_SOURCE,  /* bytes from the host */
-    WG_OP_MAP,     /* each element by an expression */
-    WG_OP_VIEW,    /* no bytes of its own */
-    WG_OP_REDUCE,  /* in[0] over the dims in attr[0] (bit mask); the result has them with size 1 */
-    WG_OP_MATMUL,  /* in[0] [batch...,m,k] x in[1] [batch...,k,n]; both of the result's rank >= 2, batch sizes equal or 1 */
+    WG_OP_SOURCE, /* bytes from the host */
+    WG_OP_MAP,    /* each element by an expression */
+    WG_OP_VIEW,   /* no bytes of its own */
+    WG_OP_REDUCE, /* in[0] over the dims in attr[0] (bit mask); the result has them with size 1 */
+    WG_OP_MATMUL, /* in[0] [batch...,m,k] x in[1] [batch...,k,n]; both of the result's rank >= 2, batch sizes equal or 1 */
     WG_OP_SCATTER, /* in[0] with slices of in[2] added at in[1] (i64 [n]) along dim attr[0] */
 } wg_op_kind;
 

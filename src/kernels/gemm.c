@@ -34,15 +34,16 @@ typedef struct tile {
 } tile;
 
 enum {
+    // clang-format off
     PANEL_BYTES = 16384,       /* K block of a panel of B: half of the smallest common L1 */
     STRIP_A = 16, STRIP_B = 4, /* panels packed at a time: more would not fit the L1 TLB, and L1 beside the sums */
     PAD = 16,                  /* elements between panels, against their falling into the same cache sets */
     GROUPS_PER_UNIT = 8,       /* enough for balance; each has a piece of scratch: together no more than C */
     SIMT_TILE = 64, SIMT_THREADS = 256
+    // clang-format on
 };
 
-static tile choose_tile(wg_gemm_type type, int width)
-{
+static tile choose_tile(wg_gemm_type type, int width) {
     int lanes = (width < 4 ? 4 : width) * 4 / TYPES[type].size;
     tile t = {.mr = width >= 16 ? 12 : 6, .nr = 2 * lanes};
     t.panel = t.nr < 16 ? 16 : t.nr;
@@ -59,15 +60,13 @@ static int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* Cycles of a block of bm x bn: multiply-adds, packing, and the sums' way to the epilogue. Coarse, relative. */
-static double block_cost(const tile *t, int64_t bm, int64_t bn, int64_t k)
-{
+static double block_cost(const tile *t, int64_t bm, int64_t bn, int64_t k) {
     double c = (double)bm * (double)bn;
     return c * (double)k / t->nr + 0.6 * (double)(bm + bn) * (double)k + 0.5 * c + 2000;
 }
 
 /* Splits C so that all units have work, packing stays cheap and the last blocks to finish are not too large. */
-static void choose_block(const tile *t, int64_t *v, int64_t units)
-{
+static void choose_block(const tile *t, int64_t *v, int64_t units) {
     int64_t m = v[WG_GEMM_P_M], n = v[WG_GEMM_P_N];
     double best = 0;
     for (int64_t split_m = ceil_div(m, t->block_m), tries = 0; tries < 8; split_m++, tries++) {
@@ -84,8 +83,7 @@ static void choose_block(const tile *t, int64_t *v, int64_t units)
     }
 }
 
-static void plan_simd(wg_gemm_plan *plan, const wg_gemm_device *device)
-{
+static void plan_simd(wg_gemm_plan *plan, const wg_gemm_device *device) {
     tile t = choose_tile(plan->text.type, plan->text.width);
     int64_t *v = plan->v, units = device->compute_units > 0 ? device->compute_units : 1;
     choose_block(&t, v, units);
@@ -99,16 +97,14 @@ static void plan_simd(wg_gemm_plan *plan, const wg_gemm_device *device)
     plan->grid[0] = min64(blocks, GROUPS_PER_UNIT * units);
 }
 
-static void plan_simt(wg_gemm_plan *plan)
-{
+static void plan_simt(wg_gemm_plan *plan) {
     int64_t *v = plan->v;
     v[WG_GEMM_P_BLOCK_M] = v[WG_GEMM_P_BLOCK_N] = SIMT_TILE;
     plan->group[0] = SIMT_THREADS;
     plan->grid[0] = ceil_div(v[WG_GEMM_P_M], SIMT_TILE) * ceil_div(v[WG_GEMM_P_N], SIMT_TILE) * v[WG_GEMM_P_BATCHES];
 }
 
-void wg_gemm_make_plan(wg_gemm_plan *plan, const wg_gemm_problem *problem, const wg_gemm_device *device)
-{
+void wg_gemm_make_plan(wg_gemm_plan *plan, const wg_gemm_problem *problem, const wg_gemm_device *device) {
     memset(plan, 0, sizeof *plan);
     int64_t *v = plan->v, batches = 1;
     int skip = WG_GEMM_MAX_BATCH - problem->rank; /* missing outer dimensions have size 1 */
@@ -120,16 +116,19 @@ void wg_gemm_make_plan(wg_gemm_plan *plan, const wg_gemm_problem *problem, const
         batches *= problem->batch[i];
     }
     if (problem->m == 0 || problem->n == 0 || batches == 0) return;
-    const int64_t head[] = {problem->m, problem->n, problem->k, problem->a_offset, problem->a_row, problem->a_col,
-                            problem->b_offset, problem->b_row, problem->b_col, batches, size[1], size[2]};
+    const int64_t head[] = {problem->m,     problem->n,     problem->k,        problem->a_offset,
+                            problem->a_row, problem->a_col, problem->b_offset, problem->b_row,
+                            problem->b_col, batches,        size[1],           size[2]};
     memcpy(v, head, sizeof head);
 
-    plan->text = (wg_gemm_text){.form = device->form, .type = problem->type,
-                                .width = device->form == WG_GEMM_SIMD ? device->float_width : 0};
+    plan->text = (wg_gemm_text){
+        .form = device->form, .type = problem->type, .width = device->form == WG_GEMM_SIMD ? device->float_width : 0};
     plan->group[1] = plan->group[2] = 1;
     plan->grid[1] = plan->grid[2] = 1;
-    if (device->form == WG_GEMM_SIMD) plan_simd(plan, device);
-    else plan_simt(plan);
+    if (device->form == WG_GEMM_SIMD)
+        plan_simd(plan, device);
+    else
+        plan_simt(plan);
     /* Groups take runs of blocks: any number will do, and neighbours (which POCL gives to a thread) have equal work. */
     int64_t most = (device->max_items > 0 ? device->max_items : INT32_MAX) / plan->group[0];
     plan->grid[0] = v[WG_GEMM_P_GROUPS] = min64(plan->grid[0], most > 0 ? most : 1);
@@ -145,14 +144,16 @@ typedef struct word {
 } word;
 
 /* Copies a template, replacing $x by the word with key x. */
-static void expand(wg_str *out, const char *text, const word *words)
-{
+static void expand(wg_str *out, const char *text, const word *words) {
     for (const char *dollar; (dollar = strchr(text, '$')) != NULL; text = dollar + 2) {
         wg_str_addf(out, "%.*s", (int)(dollar - text), text);
         const word *w = words;
-        while (w->key != dollar[1]) w++;
-        if (w->value) wg_str_addf(out, "%s", w->value);
-        else wg_str_addf(out, "%d", w->number);
+        while (w->key != dollar[1])
+            w++;
+        if (w->value)
+            wg_str_addf(out, "%s", w->value);
+        else
+            wg_str_addf(out, "%d", w->number);
     }
     wg_str_addf(out, "%s", text);
 }
@@ -171,15 +172,14 @@ static const char PACK_ROWS[] =
     "                GLOBAL const $T *from = s + k * k_step + g * $W;\n"
     "                $T *to = d + g * $D + k * $W;\n";
 static const char PACK_COPY[] = "                vstore$V(vload$V(0, from + $O), 0, to + $O);\n";
-static const char PACK_PANELS[] =
-    "            }\n"
-    "        s += full * $W;\n"
-    "        d += full * $D;\n"
-    "        valid -= full * $W;\n"
-    "    }\n"
-    "    for (; valid > 0; valid -= $W, s += $W * step, d += $D)\n"
-    "        $N_pack$S_panel(s, step, k_step, valid - 1, count, d);\n"
-    "}\n\n";
+static const char PACK_PANELS[] = "            }\n"
+                                  "        s += full * $W;\n"
+                                  "        d += full * $D;\n"
+                                  "        valid -= full * $W;\n"
+                                  "    }\n"
+                                  "    for (; valid > 0; valid -= $W, s += $W * step, d += $D)\n"
+                                  "        $N_pack$S_panel(s, step, k_step, valid - 1, count, d);\n"
+                                  "}\n\n";
 static const char PACK_TRANSPOSE[] =
     "DEVICE_FN void $N_pack$S_panel(GLOBAL const $T *s, i64 step, i64 k_step, i64 last, i64 count, $T *d)\n"
     "{\n"
@@ -208,10 +208,15 @@ static const char PACK_TRANSPOSE[] =
     "}\n\n";
 
 static void print_pack(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, const char *suffix, int width,
-                       int distance)
-{
-    word w[] = {{'V', NULL, 0}, {'O', NULL, 0}, {'N', print->name, 0}, {'S', suffix, 0}, {'T', TYPES[type].calc, 0},
-                {'X', TYPES[type].vector, 0}, {'W', NULL, width}, {'D', NULL, distance}};
+                       int distance) {
+    word w[] = {{'V', NULL, 0},
+                {'O', NULL, 0},
+                {'N', print->name, 0},
+                {'S', suffix, 0},
+                {'T', TYPES[type].calc, 0},
+                {'X', TYPES[type].vector, 0},
+                {'W', NULL, width},
+                {'D', NULL, distance}};
     expand(out, PACK_TRANSPOSE, w);
     expand(out, PACK_ROWS, w);
     for (int at = 0; at < width; at += w[0].number) {
@@ -225,8 +230,7 @@ static void print_pack(wg_str *out, const wg_gemm_print *print, wg_gemm_type typ
 
 /* The micro kernel: a panel of A times nr columns of a panel of B, onto the sums at c. The sums are named variables,
  * and four steps are written out, as that is what POCL's LLVM keeps in registers and pipelines. */
-static void print_micro(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, tile t)
-{
+static void print_micro(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, tile t) {
     const char *calc = TYPES[type].calc, *vector = TYPES[type].vector;
     const char *multiply = TYPES[type].real ? "        c%d_%d = fma((%s%d)(a[%d]), b%d_%d, c%d_%d);\n"
                                             : "        c%d_%d = (%s%d)(a[%d]) * b%d_%d + c%d_%d;\n";
@@ -257,13 +261,23 @@ static void print_micro(wg_str *out, const wg_gemm_print *print, wg_gemm_type ty
 }
 
 /* The start of either kernel: parameters by name, then the loop over the blocks of C this group computes. */
-static void print_block_loop(wg_str *out, const wg_gemm_print *print, wg_gemm_type type)
-{
-    static const struct { const char *name; int place; } names[] = {
-        {"m", WG_GEMM_P_M}, {"n", WG_GEMM_P_N}, {"k", WG_GEMM_P_K}, {"a_row", WG_GEMM_P_A_ROW},
-        {"a_col", WG_GEMM_P_A_COL}, {"b_row", WG_GEMM_P_B_ROW}, {"b_col", WG_GEMM_P_B_COL},
-        {"dim1", WG_GEMM_P_DIM1}, {"dim2", WG_GEMM_P_DIM2}, {"block_m", WG_GEMM_P_BLOCK_M},
-        {"block_n", WG_GEMM_P_BLOCK_N}, {"groups", WG_GEMM_P_GROUPS},
+static void print_block_loop(wg_str *out, const wg_gemm_print *print, wg_gemm_type type) {
+    static const struct {
+        const char *name;
+        int place;
+    } names[] = {
+        {"m", WG_GEMM_P_M},
+        {"n", WG_GEMM_P_N},
+        {"k", WG_GEMM_P_K},
+        {"a_row", WG_GEMM_P_A_ROW},
+        {"a_col", WG_GEMM_P_A_COL},
+        {"b_row", WG_GEMM_P_B_ROW},
+        {"b_col", WG_GEMM_P_B_COL},
+        {"dim1", WG_GEMM_P_DIM1},
+        {"dim2", WG_GEMM_P_DIM2},
+        {"block_m", WG_GEMM_P_BLOCK_M},
+        {"block_n", WG_GEMM_P_BLOCK_N},
+        {"groups", WG_GEMM_P_GROUPS},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         wg_str_addf(out, "    const i64 %s = p.v[%d];\n", names[i].name, print->base + names[i].place);
@@ -276,7 +290,10 @@ static void print_block_loop(wg_str *out, const wg_gemm_print *print, wg_gemm_ty
                 "        const i64 z = block / (blocks_n * blocks_m);\n"
                 "        const i64 z2 = z %% dim2, z1 = z / dim2 %% dim1, z0 = z / dim2 / dim1;\n",
                 print->base + WG_GEMM_P_BATCHES);
-    static const struct { const char *name, *start; int offset, batch; } operands[] = {
+    static const struct {
+        const char *name, *start;
+        int offset, batch;
+    } operands[] = {
         {"a", "i0 * a_row", WG_GEMM_P_A_OFFSET, WG_GEMM_P_A_BATCH},
         {"b", "j0 * b_col", WG_GEMM_P_B_OFFSET, WG_GEMM_P_B_BATCH},
     };
@@ -323,16 +340,26 @@ static const char SIMD_BODY[] =
     "    }\n"
     "}\n";
 
-static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print)
-{
+static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
     tile t = choose_tile(text->type, text->width);
     const int a_panel = t.mr * t.kc + PAD, b_panel = t.panel * t.kc + PAD;
     const word w[] = {
-        {'N', print->name, 0}, {'M', TYPES[text->type].memory, 0}, {'T', TYPES[text->type].calc, 0},
-        {'P', print->params, 0}, {'E', print->epilogue, 0}, {'V', TYPES[text->type].result, 0},
-        {'G', print->args, 0}, {'H', print->args[0] ? ", " : "", 0}, {'A', NULL, t.block_m / t.mr * a_panel},
-        {'I', NULL, a_panel}, {'D', NULL, b_panel}, {'W', NULL, t.panel}, {'R', NULL, t.mr}, {'U', NULL, t.nr},
-        {'Y', NULL, STRIP_A}, {'Q', NULL, STRIP_B},
+        {'N', print->name, 0},
+        {'M', TYPES[text->type].memory, 0},
+        {'T', TYPES[text->type].calc, 0},
+        {'P', print->params, 0},
+        {'E', print->epilogue, 0},
+        {'V', TYPES[text->type].result, 0},
+        {'G', print->args, 0},
+        {'H', print->args[0] ? ", " : "", 0},
+        {'A', NULL, t.block_m / t.mr * a_panel},
+        {'I', NULL, a_panel},
+        {'D', NULL, b_panel},
+        {'W', NULL, t.panel},
+        {'R', NULL, t.mr},
+        {'U', NULL, t.nr},
+        {'Y', NULL, STRIP_A},
+        {'Q', NULL, STRIP_B},
     };
     print_pack(out, print, text->type, "_a", t.mr, a_panel);
     print_pack(out, print, text->type, "_b", t.panel, b_panel);
@@ -395,11 +422,14 @@ static const char SIMT_BODY[] =
     "    }\n"
     "}\n";
 
-static void print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print)
-{
+static void print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
     const word w[] = {
-        {'N', print->name, 0}, {'M', TYPES[text->type].memory, 0}, {'T', TYPES[text->type].calc, 0},
-        {'P', print->params, 0}, {'E', print->epilogue, 0}, {'G', print->args, 0},
+        {'N', print->name, 0},
+        {'M', TYPES[text->type].memory, 0},
+        {'T', TYPES[text->type].calc, 0},
+        {'P', print->params, 0},
+        {'E', print->epilogue, 0},
+        {'G', print->args, 0},
         {'H', print->args[0] ? ", " : "", 0},
         {'F', TYPES[text->type].real ? "fma(x[r], y[c], acc[r][c])" : "x[r] * y[c] + acc[r][c]", 0},
     };
@@ -408,8 +438,9 @@ static void print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
     expand(out, SIMT_BODY, w);
 }
 
-void wg_gemm_print_text(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print)
-{
-    if (text->form == WG_GEMM_SIMD) print_simd(out, text, print);
-    else print_simt(out, text, print);
+void wg_gemm_print_text(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
+    if (text->form == WG_GEMM_SIMD)
+        print_simd(out, text, print);
+    else
+        print_simt(out, text, print);
 }

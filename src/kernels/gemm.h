@@ -40,6 +40,7 @@ typedef struct wg_gemm_device {
 
 /* Places of the parameters in a launch's v[]. Sizes and addresses first, then the blocking. */
 enum {
+    // clang-format off
     WG_GEMM_P_M, WG_GEMM_P_N, WG_GEMM_P_K,
     WG_GEMM_P_A_OFFSET, WG_GEMM_P_A_ROW, WG_GEMM_P_A_COL,
     WG_GEMM_P_B_OFFSET, WG_GEMM_P_B_ROW, WG_GEMM_P_B_COL,
@@ -52,6 +53,7 @@ enum {
     WG_GEMM_P_KEEP,                 /* sums of a tile when all are kept between K blocks, else 0 */
     WG_GEMM_P_SCRATCH_OFFSET,       /* the caller's to set: where the scratch starts in its buffer, in elements */
     WG_GEMM_P_SCRATCH_STEP,         /* from group to group */
+    // clang-format on
     WG_GEMM_P_COUNT
 };
 
@@ -65,9 +67,9 @@ typedef struct wg_gemm_text {
 /* One launch does it all. */
 typedef struct wg_gemm_plan {
     wg_gemm_text text;
-    int64_t grid[3];  /* groups; grid[0] is 0 when C is empty: launch nothing */
-    int group[3];     /* work-items of a group */
-    int64_t scratch;  /* elements of the product's type; 0 in simt */
+    int64_t grid[3]; /* groups; grid[0] is 0 when C is empty: launch nothing */
+    int group[3];    /* work-items of a group */
+    int64_t scratch; /* elements of the product's type; 0 in simt */
     int64_t v[WG_GEMM_P_COUNT];
 } wg_gemm_plan;
 

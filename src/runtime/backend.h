@@ -24,20 +24,20 @@ typedef enum wg_language { WG_OPENCL_C, WG_CUDA_CPP } wg_language;
 
 /* What schedule, codegen and executor need to know of a device. Constant while it is open. */
 typedef struct wg_limits {
-    char name[256];            /* one line: device, driver, version */
-    wg_form form;              /* the form this device prefers */
-    wg_language language;      /* what build() takes */
-    int compute_units;         /* cores of a CPU, multiprocessors of a GPU */
-    int native_floats;         /* floats in a hardware vector, 1 on GPUs */
-    size_t cache_bytes;        /* last-level cache; stores of larger results bypass it */
-    size_t max_alloc;          /* largest single allocation */
-    size_t max_param_bytes;    /* all arguments of one kernel together */
-    size_t local_bytes;        /* local memory of a work-group */
-    int64_t max_groups[3];     /* work-groups in each dimension of a launch */
-    bool shared_memory;        /* wg_mem.host is the memory itself: no copies (after sync) */
+    char name[256];         /* one line: device, driver, version */
+    wg_form form;           /* the form this device prefers */
+    wg_language language;   /* what build() takes */
+    int compute_units;      /* cores of a CPU, multiprocessors of a GPU */
+    int native_floats;      /* floats in a hardware vector, 1 on GPUs */
+    size_t cache_bytes;     /* last-level cache; stores of larger results bypass it */
+    size_t max_alloc;       /* largest single allocation */
+    size_t max_param_bytes; /* all arguments of one kernel together */
+    size_t local_bytes;     /* local memory of a work-group */
+    int64_t max_groups[3];  /* work-groups in each dimension of a launch */
+    bool shared_memory;     /* wg_mem.host is the memory itself: no copies (after sync) */
     bool has_f64;
-    bool inline_queue;         /* queue 1 exists: runs small launches in the calling thread at once */
-    bool interprets;           /* no kernels: the executor interprets fused groups on the host */
+    bool inline_queue; /* queue 1 exists: runs small launches in the calling thread at once */
+    bool interprets;   /* no kernels: the executor interprets fused groups on the host */
 } wg_limits;
 
 /* Kernels may read (and ignore) this many bytes past the end of an allocation: vectors are loaded whole. */

@@ -42,7 +42,8 @@ static void compile_loop(const wg_engine *e, const wg_exec *x, wg_step *step, wg
     }
 }
 
-static void compile_scatter(const wg_engine *e, const wg_exec *x, wg_step *step, wg_exec_step *s, wg_kernel_want *want) {
+static void compile_scatter(const wg_engine *e, const wg_exec *x, wg_step *step, wg_exec_step *s,
+                            wg_kernel_want *want) {
     const wg_scatter *c = &step->scatter;
     const int64_t sizes[] = {c->outer, c->n, c->inner, c->count};
     for (int i = 0; i < 4; i++) {
@@ -69,9 +70,17 @@ static void compile_matmul(const wg_engine *e, wg_exec *x, wg_step *step, wg_exe
     const wg_limits *limits = e->dev.limits;
     uint8_t dtype = step->l.buffers[0].dtype;
     wg_gemm_problem problem = {
-        .type = gemm_type(dtype), .m = m->m,         .n = m->n,         .k = m->k,         .rank = m->rank,
-        .a_offset = m->a_offset,  .a_row = m->a_row, .a_col = m->a_col, .b_offset = m->b_offset,
-        .b_row = m->b_row,        .b_col = m->b_col,
+        .type = gemm_type(dtype),
+        .m = m->m,
+        .n = m->n,
+        .k = m->k,
+        .rank = m->rank,
+        .a_offset = m->a_offset,
+        .a_row = m->a_row,
+        .a_col = m->a_col,
+        .b_offset = m->b_offset,
+        .b_row = m->b_row,
+        .b_col = m->b_col,
     };
     memcpy(problem.batch, m->batch, sizeof problem.batch);
     memcpy(problem.a_batch, m->a_batch, sizeof problem.a_batch);
@@ -84,8 +93,8 @@ static void compile_matmul(const wg_engine *e, wg_exec *x, wg_step *step, wg_exe
     wg_gemm_make_plan(&plan, &problem, &device);
     int base = step->l.nparams;
     for (int i = 0; i < WG_GEMM_P_COUNT; i++) {
-        bool offset = i == WG_GEMM_P_A_OFFSET || i == WG_GEMM_P_B_OFFSET ||
-                      (i == WG_GEMM_P_SCRATCH_OFFSET && e->form == WG_SIMD);
+        bool offset =
+            i == WG_GEMM_P_A_OFFSET || i == WG_GEMM_P_B_OFFSET || (i == WG_GEMM_P_SCRATCH_OFFSET && e->form == WG_SIMD);
         int buffer = i == WG_GEMM_P_A_OFFSET ? 0 : i == WG_GEMM_P_B_OFFSET ? 1 : 2;
         wg_lower_param(&step->l, offset ? WG_PARAM_OFFSET : WG_PARAM_VALUE, WG_I64, buffer, plan.v[i]);
     }

@@ -61,9 +61,9 @@ wg_status wg_exec_check(wg_engine *e, wg_err *err) {
     }
     const wg_op *op = (const wg_op *)(intptr_t)words[0];
     const wg_shape *shape = (const wg_shape *)(intptr_t)words[1];
-    return status != WG_OK ? status
-                           : wg_err_set(err, WG_ERR_INDEX, "%s: %s: an index is out of range", op->name,
-                                        wg_shape_print(shape).s);
+    return status != WG_OK
+               ? status
+               : wg_err_set(err, WG_ERR_INDEX, "%s: %s: an index is out of range", op->name, wg_shape_print(shape).s);
 }
 
 /* Obtains everything the run writes to: all of it, or nothing. */

@@ -292,7 +292,7 @@ static const int *list_stores(lister *t, const wg_loop *loop, int stage, bool lo
 }
 
 static const int *list_elems(lister *t, const wg_loop *loop, int stage, int *count) {
-    wg_text_mark(loop, stage, t->need);
+    wg_text_mark(loop, stage, -1, t->need);
     for (int i = 0; i < loop->ninsts; i++) {
         if (t->need[i]) {
             *t->next++ = i;

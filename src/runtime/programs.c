@@ -102,7 +102,8 @@ static void collect(wg_programs *p, wg_queue queue, wg_kernel_want *wants, size_
 }
 
 /* One source for all missing kernels. */
-static void write_source(const wg_programs *p, wg_form form, const wg_kernel_want *wants, const missing *m, wg_str *src) {
+static void write_source(const wg_programs *p, wg_form form, const wg_kernel_want *wants, const missing *m,
+                         wg_str *src) {
     wg_str needs = {0};
     for (size_t k = 0; k < m->count; k++) {
         wg_str_add(&needs, wg_str_text(&wants[m->which[k]].needs));

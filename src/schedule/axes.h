@@ -25,9 +25,9 @@ typedef struct wg_lowering {
     /* Loops before merging. Sizes of 1 are left out. */
     int nkept, nreduced;
     int64_t kept[WG_MAX_RANK + 1], reduced[WG_MAX_RANK];
-    int kept_dim[WG_MAX_RANK + 1];   /* the space's dim; -1 for the chunk axis */
-    int reduced_dim[WG_MAX_RANK];    /* the innermost dim of the run; -1 for an axis of size 1 made up */
-    bool fixed;                      /* do not merge: the epilogue of a matmul */
+    int kept_dim[WG_MAX_RANK + 1]; /* the space's dim; -1 for the chunk axis */
+    int reduced_dim[WG_MAX_RANK];  /* the innermost dim of the run; -1 for an axis of size 1 made up */
+    bool fixed;                    /* do not merge: the epilogue of a matmul */
     wg_raw_access *access;
     int naccesses;
     size_t access_cap;

@@ -39,12 +39,12 @@ typedef struct wg_access {
 
 typedef struct wg_inst {
     uint8_t prim, dtype, level;
-    uint8_t stage;  /* the first stage whose loop, or after which level KEPT, can compute it */
-    bool uniform;   /* all lanes are equal */
-    int a, b, c;    /* operands; for LOAD: a = index or -1, b = condition or -1 */
-    int access;     /* LOAD, COORD */
-    int param;      /* SCALAR: its number; LOAD with index: the stride it is multiplied with; RANDOM: counter, then seed */
-    double value;   /* CONST */
+    uint8_t stage; /* the first stage whose loop, or after which level KEPT, can compute it */
+    bool uniform;  /* all lanes are equal */
+    int a, b, c;   /* operands; for LOAD: a = index or -1, b = condition or -1 */
+    int access;    /* LOAD, COORD */
+    int param; /* SCALAR: its number; LOAD with index: the stride it is multiplied with; RANDOM: counter, then seed */
+    double value; /* CONST */
 } wg_inst;
 
 typedef struct wg_store {

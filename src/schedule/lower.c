@@ -2,8 +2,8 @@
 #include "schedule/lower.h"
 
 #include "base/alloc.h"
-#include "schedule/geometry.h"
 #include "schedule/axes.h"
+#include "schedule/geometry.h"
 #include "tensor/dtype.h"
 
 #include <string.h>
@@ -39,7 +39,8 @@ wg_dtype wg_x_dtype(const wg_expr *x, wg_x a) { return (wg_dtype)at(x, a)->dtype
 
 /* An instruction whose level, stage and lanes follow from its operands. */
 static wg_x derive(wg_expr *x, wg_prim prim, wg_dtype dtype, wg_x a, wg_x b, wg_x c) {
-    wg_inst in = {.prim = (uint8_t)prim, .dtype = (uint8_t)dtype, .a = a, .b = b, .c = c, .access = -1, .uniform = true};
+    wg_inst in = {
+        .prim = (uint8_t)prim, .dtype = (uint8_t)dtype, .a = a, .b = b, .c = c, .access = -1, .uniform = true};
     const wg_x operand[] = {a, b, c};
     for (int i = 0; i < 3; i++) {
         if (operand[i] >= 0) {
@@ -59,9 +60,7 @@ wg_x wg_x_binary(wg_expr *x, wg_prim prim, wg_x a, wg_x b) {
     return derive(x, prim, comparison ? WG_BOOL : wg_x_dtype(x, a), a, b, -1);
 }
 
-wg_x wg_x_select(wg_expr *x, wg_x cond, wg_x a, wg_x b) {
-    return derive(x, WG_P_SELECT, wg_x_dtype(x, a), cond, a, b);
-}
+wg_x wg_x_select(wg_expr *x, wg_x cond, wg_x a, wg_x b) { return derive(x, WG_P_SELECT, wg_x_dtype(x, a), cond, a, b); }
 
 wg_x wg_x_cast(wg_expr *x, wg_x a, wg_dtype dtype) {
     return wg_x_dtype(x, a) == dtype ? a : derive(x, WG_P_CAST, dtype, a, -1, -1);
@@ -99,8 +98,7 @@ wg_x wg_x_trap(wg_expr *x, wg_x in_range) {
 wg_x wg_x_random(wg_expr *x, wg_dtype dtype, wg_x word) {
     wg_x i = derive(x, WG_P_RANDOM, dtype, word, -1, -1);
     if (!x->probe) {
-        x->inst[i].param =
-            wg_lower_param(x->l->out, WG_PARAM_SCALAR, WG_I64, x->task * WG_MAX_SCALAR, 0);
+        x->inst[i].param = wg_lower_param(x->l->out, WG_PARAM_SCALAR, WG_I64, x->task * WG_MAX_SCALAR, 0);
         wg_lower_param(x->l->out, WG_PARAM_BITS, WG_I64, x->task * WG_MAX_SCALAR + 1, 0);
     }
     return i;
@@ -230,9 +228,10 @@ void wg_probe(const wg_node *n, int *cost, bool *coords) {
     n->op->emit(&x, n);
     *cost = 0;
     for (int i = 0; i < count; i++) {
-        *cost += inst[i].prim == WG_P_RANDOM ? 16 : inst[i].prim >= WG_P_POW && inst[i].prim <= WG_P_ERF ? 4
-                 : inst[i].prim != WG_P_LOAD && inst[i].prim != WG_P_CONST                              ? 1
-                                                                                                        : 0;
+        *cost += inst[i].prim == WG_P_RANDOM                               ? 16
+                 : inst[i].prim >= WG_P_POW && inst[i].prim <= WG_P_ERF    ? 4
+                 : inst[i].prim != WG_P_LOAD && inst[i].prim != WG_P_CONST ? 1
+                                                                           : 0;
     }
     *cost = *cost ? *cost : 1;
     *coords = x.coords;
@@ -397,7 +396,8 @@ static bool lower(const wg_partition *p, int group, size_t cache_bytes, int epil
     out->params = wg_mem_alloc(WG_MAX_PARAMS * sizeof *out->params);
     loop->inst = wg_mem_alloc(WG_MAX_INSTS * sizeof *loop->inst);
     loop->store = wg_mem_alloc((g->nentries + 1) * sizeof *loop->store);
-    if (!l.value || !out->params || !loop->inst || !loop->store) {
+    /* One access is always there to stand for those that found no room. */
+    if (!l.value || !out->params || !loop->inst || !loop->store || !WG_RESERVE(l.access, 0, l.access_cap)) {
         out->failed = out->no_memory = true;
     }
     if (!out->failed) {

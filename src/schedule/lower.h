@@ -21,9 +21,9 @@ typedef struct wg_lowered {
     int nparams, param_cap;
     wg_buffer_use buffers[WG_MAX_BUFFERS];
     int nbuffers;
-    int64_t units;   /* pieces of work that can run side by side in the simd form */
-    int64_t results; /* points of the kept axes: work-items, or work-groups for rows, of the simt form */
-    int64_t elems; /* points of the loop nest, for estimates */
+    int64_t units;          /* pieces of work that can run side by side in the simd form */
+    int64_t results;        /* points of the kept axes: work-items, or work-groups for rows, of the simt form */
+    int64_t elems;          /* points of the loop nest, for estimates */
     bool failed, no_memory; /* failed: larger than a kernel can be, or out of memory */
 } wg_lowered;
 

@@ -43,7 +43,8 @@ static bool may_overwrite(const wg_step *step, int out_buffer, int leaf_buffer) 
             store = &loop->store[i];
         }
     }
-    if (!store || !store_follows_loads(loop, store) || step->l.buffers[out_buffer].dtype != step->l.buffers[leaf_buffer].dtype) {
+    if (!store || !store_follows_loads(loop, store) ||
+        step->l.buffers[out_buffer].dtype != step->l.buffers[leaf_buffer].dtype) {
         return false;
     }
     /* Reads with an index go anywhere. A matmul reads its operands long before it stores. */

@@ -25,9 +25,9 @@ static int latest_reader(const wg_partition *p, const wg_task *t) {
     int best = -1;
     for (int k = 0; k < t->node->nin; k++) {
         int ref = t->in[k].ref;
-        int reader = ref < 0          ? p->leaf_recent[~ref]
+        int reader = ref < 0                   ? p->leaf_recent[~ref]
                      : wg_place_floats(p, ref) ? latest_reader(p, &p->problem->tasks[ref])
-                                      : -1;
+                                               : -1;
         best = reader > best ? reader : best;
     }
     return best;
@@ -109,7 +109,8 @@ static bool reduction_joins(wg_partition *p, int group, const wg_task *t, const 
 }
 
 /* The group that adds up the partial results: laid out with the chunks innermost for rows, outermost for columns. */
-static int final_group(wg_partition *p, const wg_task *t, const wg_shape *shape, uint32_t mask, int64_t chunk, bool early) {
+static int final_group(wg_partition *p, const wg_task *t, const wg_shape *shape, uint32_t mask, int64_t chunk,
+                       bool early) {
     int first, last, at = 0;
     int64_t run = wg_first_run(shape, mask, &first, &last), kept = wg_numel_of(t->node->shape);
     bool rows = true;

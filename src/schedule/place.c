@@ -38,8 +38,7 @@ const wg_entry *wg_place_entry(const wg_partition *p, int group, int task) {
     }
     const wg_group *g = &p->groups[group];
     for (size_t i = g->nentries; i-- > 0;) {
-        if (g->entries[i].task == task && g->entries[i].role != WG_ROLE_PARTIAL &&
-            g->entries[i].role != WG_ROLE_COPY) {
+        if (g->entries[i].task == task && g->entries[i].role != WG_ROLE_PARTIAL && g->entries[i].role != WG_ROLE_COPY) {
             return &g->entries[i];
         }
     }
@@ -65,7 +64,8 @@ bool wg_place_can_be_early(const wg_partition *p, int task) {
     const wg_task *t = &p->problem->tasks[task];
     for (int k = 0; k < t->node->nin; k++) {
         int ref = t->in[k].ref;
-        if (ref >= 0 && (wg_place_floats(p, ref) ? !wg_place_can_be_early(p, ref) : !p->groups[p->places[ref].group].early)) {
+        if (ref >= 0 &&
+            (wg_place_floats(p, ref) ? !wg_place_can_be_early(p, ref) : !p->groups[p->places[ref].group].early)) {
             return false;
         }
     }

@@ -72,8 +72,8 @@ static void need(walk *w, wg_node *n) {
     wg_node *b = wg_base_of(n);
     touch(w->g, b);
     if (b->flags & WG_NODE_LOST) {
-        wg_fail(w->g, WG_ERR_LOST, "%s %s: its value was lost when a launch or a transfer failed; assign it again", b->op->name,
-                wg_shape_print(b->shape).s);
+        wg_fail(w->g, WG_ERR_LOST, "%s %s: its value was lost when a launch or a transfer failed; assign it again",
+                b->op->name, wg_shape_print(b->shape).s);
         w->ok = false;
     } else if (!b->value && !(b->index & NEEDED)) {
         b->index |= NEEDED;
@@ -133,8 +133,7 @@ static void sweep(walk *w) {
 }
 
 static bool key_room(wg_problem *p, size_t words) {
-    return p->nkey + words <= p->key_cap ||
-           wg_mem_grow((void **)&p->key, &p->key_cap, p->nkey + words, sizeof *p->key);
+    return p->nkey + words <= p->key_cap || wg_mem_grow((void **)&p->key, &p->key_cap, p->nkey + words, sizeof *p->key);
 }
 
 /* The number of a leaf; a first visit enters it. The key describes it there. */

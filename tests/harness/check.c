@@ -93,14 +93,10 @@ static double float_at(const void *p, wg_dtype t, int64_t k) {
 }
 
 static int64_t int_at(const void *p, wg_dtype t, int64_t k) {
-    return t == WG_I64   ? ((const int64_t *)p)[k]
-           : t == WG_I32 ? ((const int32_t *)p)[k]
-                         : ((const uint8_t *)p)[k];
+    return t == WG_I64 ? ((const int64_t *)p)[k] : t == WG_I32 ? ((const int32_t *)p)[k] : ((const uint8_t *)p)[k];
 }
 
-static bool same_double(double a, double b) {
-    return (isnan(a) && isnan(b)) || (a == b && signbit(a) == signbit(b));
-}
+static bool same_double(double a, double b) { return (isnan(a) && isnan(b)) || (a == b && signbit(a) == signbit(b)); }
 
 /* The spacing of the dtype's numbers at v. */
 static double ulp_at(double v, wg_dtype t) {
@@ -161,8 +157,8 @@ bool expect_nd(wg_tensor *t, nd want, double ulps, const char *label) {
         }
     }
     if (wrong) {
-        return fail("%s: %s %s: %s; %lld of %lld wrong", label, wg_dtype_name(want.dtype), shape_text(want.shape), first,
-                    (long long)wrong, (long long)want.n);
+        return fail("%s: %s %s: %s; %lld of %lld wrong", label, wg_dtype_name(want.dtype), shape_text(want.shape),
+                    first, (long long)wrong, (long long)want.n);
     }
     return p != NULL;
 }

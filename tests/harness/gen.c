@@ -32,14 +32,14 @@ double rng_normal(rng *r) {
 }
 
 static const double float_specials[] = {
-    0.0,     -0.0,     INFINITY, -INFINITY,    NAN,           FLT_MIN,  FLT_MIN / 2, -FLT_MIN / 4, 0x1p-149, -0x1p-149,
-    FLT_MAX, -FLT_MAX, 1,        -1,           0.5,           -0.5,     1.5,         2.5,          -2.5,     2,
-    -2,      3,        -3,       16777216,     1e-20,         -1e20,    88.72,       -87.34,       -103.9,   89,
-    1.5708,  -3.14159, 1e6,      1 + 0x1p-23,  1 - 0x1p-24,   0.1,      -8388609,    0x1p31,   0x1p-1060, 1e300,
+    0.0,     -0.0,     INFINITY, -INFINITY,   NAN,         FLT_MIN, FLT_MIN / 2, -FLT_MIN / 4, 0x1p-149,  -0x1p-149,
+    FLT_MAX, -FLT_MAX, 1,        -1,          0.5,         -0.5,    1.5,         2.5,          -2.5,      2,
+    -2,      3,        -3,       16777216,    1e-20,       -1e20,   88.72,       -87.34,       -103.9,    89,
+    1.5708,  -3.14159, 1e6,      1 + 0x1p-23, 1 - 0x1p-24, 0.1,     -8388609,    0x1p31,       0x1p-1060, 1e300,
 };
-static const int64_t int_specials[] = {0,  1,   -1,  2,           -2,        3,         7,         -8,        100,
-                                       -3, 127, 255, 128,         INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, 65536,
-                                       -9, 11,  64,  16777217,    1 << 30};
+static const int64_t int_specials[] = {0,         1,     -1,  2,   -2,  3,         7,         -8,
+                                       100,       -3,    127, 255, 128, INT32_MAX, INT32_MIN, INT64_MAX,
+                                       INT64_MIN, 65536, -9,  11,  64,  16777217,  1 << 30};
 #define COUNT(a) ((int64_t)(sizeof(a) / sizeof *(a)))
 
 nd gen_specials(wg_dtype dtype) {
@@ -75,25 +75,35 @@ static double float_of(domain dom, rng *r) {
         return rng_normal(r) * scale[rng_below(r, COUNT(scale))];
     case DOM_SPARSE:
         return rng_below(r, 12) ? rng_normal(r) : sparse[rng_below(r, COUNT(sparse))];
-    case DOM_POS: return 0.3 + 1.7 * rng_unit(r);
-    case DOM_AWAY: return sign * (0.4 + 1.3 * rng_unit(r));
-    case DOM_TIES: return (double)rng_below(r, 5) - 2;
-    case DOM_EXP: return 4 * rng_unit(r) - 2;
-    case DOM_BIT: return (double)rng_below(r, 2);
-    default: return rng_normal(r);
+    case DOM_POS:
+        return 0.3 + 1.7 * rng_unit(r);
+    case DOM_AWAY:
+        return sign * (0.4 + 1.3 * rng_unit(r));
+    case DOM_TIES:
+        return (double)rng_below(r, 5) - 2;
+    case DOM_EXP:
+        return 4 * rng_unit(r) - 2;
+    case DOM_BIT:
+        return (double)rng_below(r, 2);
+    default:
+        return rng_normal(r);
     }
 }
 
 static int64_t int_of(domain dom, rng *r) {
     switch (dom) {
-    case DOM_TIES: return rng_below(r, 5) - 2;
-    case DOM_EXP: return rng_below(r, 13) - 3;
-    case DOM_BIT: return rng_below(r, 2);
+    case DOM_TIES:
+        return rng_below(r, 5) - 2;
+    case DOM_EXP:
+        return rng_below(r, 13) - 3;
+    case DOM_BIT:
+        return rng_below(r, 2);
     case DOM_SPECIAL:
         if (rng_below(r, 3) == 0) {
             return int_specials[rng_below(r, COUNT(int_specials))];
         } /* fall through */
-    default: return rng_below(r, 4) ? rng_below(r, 21) - 10 : rng_below(r, 200001) - 100000;
+    default:
+        return rng_below(r, 4) ? rng_below(r, 21) - 10 : rng_below(r, 200001) - 100000;
     }
 }
 
@@ -139,15 +149,20 @@ wg_shape layout_base(wg_shape want, layout l) {
             s.dim[d] += 2;
         }
         break;
-    case LAY_STEPPED: s.dim[last] = 2 * s.dim[last] + 1; break;
-    case LAY_EXPANDED: s.dim[0] = 1; break;
+    case LAY_STEPPED:
+        s.dim[last] = 2 * s.dim[last] + 1;
+        break;
+    case LAY_EXPANDED:
+        s.dim[0] = 1;
+        break;
     case LAY_MIXED:
         for (int d = 0; d <= last; d++) {
             s.dim[d] = want.dim[last - d];
         }
         s.dim[0] = 3 * s.dim[0] + 1; /* the view's last dim */
         break;
-    default: break;
+    default:
+        break;
     }
     return s;
 }
@@ -165,20 +180,25 @@ wg_tensor *layout_apply(wg_tensor *t, wg_shape want, layout l) {
         return t;
     }
     switch (l) {
-    case LAY_TRANSPOSED: return wg_transpose(t, -2, -1);
+    case LAY_TRANSPOSED:
+        return wg_transpose(t, -2, -1);
     case LAY_NARROWED:
         for (int d = 0; d < want.rank; d++) {
             t = wg_narrow(t, d, 1, want.dim[d]);
         }
         return t;
-    case LAY_STEPPED: return wg_slice(t, -1, 1, 2 * want.dim[want.rank - 1] + 1, 2);
-    case LAY_FLIPPED: return wg_flip(t, all, want.rank);
-    case LAY_EXPANDED: return wg_expand(t, want);
+    case LAY_STEPPED:
+        return wg_slice(t, -1, 1, 2 * want.dim[want.rank - 1] + 1, 2);
+    case LAY_FLIPPED:
+        return wg_flip(t, all, want.rank);
+    case LAY_EXPANDED:
+        return wg_expand(t, want);
     case LAY_MIXED:
         reversed(want.rank, order);
         t = wg_slice(wg_permute(t, order), -1, 1, 3 * want.dim[want.rank - 1] + 1, 3);
         return wg_flip(t, all, 1);
-    default: return t;
+    default:
+        return t;
     }
 }
 
@@ -189,19 +209,24 @@ nd layout_apply_nd(nd a, wg_shape want, layout l) {
         return a;
     }
     switch (l) {
-    case LAY_TRANSPOSED: return nd_transpose(a, -2, -1);
+    case LAY_TRANSPOSED:
+        return nd_transpose(a, -2, -1);
     case LAY_NARROWED:
         for (int d = 0; d < want.rank; d++) {
             a = nd_take(a, d, 1, want.dim[d], 1);
         }
         return a;
-    case LAY_STEPPED: return nd_take(a, -1, 1, want.dim[want.rank - 1], 2);
-    case LAY_FLIPPED: return nd_flip(a, all, want.rank);
-    case LAY_EXPANDED: return nd_expand(a, want);
+    case LAY_STEPPED:
+        return nd_take(a, -1, 1, want.dim[want.rank - 1], 2);
+    case LAY_FLIPPED:
+        return nd_flip(a, all, want.rank);
+    case LAY_EXPANDED:
+        return nd_expand(a, want);
     case LAY_MIXED:
         reversed(want.rank, order);
         return nd_flip(nd_take(nd_permute(a, order), -1, 1, want.dim[want.rank - 1], 3), all, 1);
-    default: return a;
+    default:
+        return a;
     }
 }
 

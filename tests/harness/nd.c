@@ -9,9 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct block {
-    struct block *next;
-} *blocks; /* reachable to the end, so that leak checkers stay quiet */
+static struct block { struct block *next; } * blocks; /* reachable to the end, so that leak checkers stay quiet */
 
 void *hold(size_t bytes) {
     struct block *b = calloc(1, sizeof *b + bytes + 16);
@@ -29,10 +27,14 @@ double dtype_tiny(wg_dtype t) { return t == WG_F64 ? DBL_MIN : (double)FLT_MIN; 
 
 int64_t wrap_int(int64_t v, wg_dtype t) {
     switch (t) {
-    case WG_BOOL: return v != 0;
-    case WG_U8: return (uint8_t)v;
-    case WG_I32: return (int32_t)(uint32_t)v;
-    default: return v;
+    case WG_BOOL:
+        return v != 0;
+    case WG_U8:
+        return (uint8_t)v;
+    case WG_I32:
+        return (int32_t)(uint32_t)v;
+    default:
+        return v;
     }
 }
 

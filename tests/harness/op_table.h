@@ -37,7 +37,9 @@ typedef struct op_case {
     int64_t limit; /* of indices */
     wg_shape to;   /* a shape parameter */
 } op_case;
+// clang-format off
 #define SH(rank, ...) {rank, {__VA_ARGS__}}
+// clang-format on
 #define SCALAR SH(0, 0)
 
 typedef struct op {
@@ -45,10 +47,10 @@ typedef struct op {
     int arity;
     int variants;
     unsigned flags;
-    unsigned dtypes;  /* that the operands may have */
-    unsigned indices; /* bit k: operand k holds i64 or i32 indices */
-    double ulps;      /* allowed in f32; 0 means the same bits. f64 gets 2 more if not 0 */
-    domain dom[OP_MAX_ARITY];     /* for values */
+    unsigned dtypes;               /* that the operands may have */
+    unsigned indices;              /* bit k: operand k holds i64 or i32 indices */
+    double ulps;                   /* allowed in f32; 0 means the same bits. f64 gets 2 more if not 0 */
+    domain dom[OP_MAX_ARITY];      /* for values */
     domain grad_dom[OP_MAX_ARITY]; /* for finite differences: away from kinks and poles */
     wg_tensor *(*build)(wg_ctx *ctx, wg_tensor *const *x, int variant);
     /* elementwise */

@@ -87,9 +87,9 @@ static wg_tensor *b_matmul(wg_ctx *ctx, wg_tensor *const *x, int v) {
 
 /* x [..., in], w [out, in], b [out] */
 static const op_case c_linear[] = {
-    {.in = {SH(2, 3, 4), SH(2, 5, 4), SH(1, 5)}},       {.in = {SH(1, 4), SH(2, 5, 4), SH(1, 5)}},
-    {.in = {SH(3, 2, 3, 4), SH(2, 5, 4), SH(1, 5)}},    {.in = {SH(2, 0, 4), SH(2, 5, 4), SH(1, 5)}},
-    {.in = {SH(2, 3, 0), SH(2, 5, 0), SH(1, 5)}},       {.in = {SH(2, 33, 65), SH(2, 40, 65), SH(1, 40)}},
+    {.in = {SH(2, 3, 4), SH(2, 5, 4), SH(1, 5)}},     {.in = {SH(1, 4), SH(2, 5, 4), SH(1, 5)}},
+    {.in = {SH(3, 2, 3, 4), SH(2, 5, 4), SH(1, 5)}},  {.in = {SH(2, 0, 4), SH(2, 5, 4), SH(1, 5)}},
+    {.in = {SH(2, 3, 0), SH(2, 5, 0), SH(1, 5)}},     {.in = {SH(2, 33, 65), SH(2, 40, 65), SH(1, 40)}},
     {.in = {SH(2, 1, 128), SH(2, 1, 128), SH(1, 1)}},
 };
 static wg_tensor *b_linear(wg_ctx *ctx, wg_tensor *const *x, int v) {

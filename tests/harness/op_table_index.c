@@ -49,7 +49,7 @@ static nd r_cat(const nd *x, int v) {
 /* ---- slice_scatter: p = dim, start, end, step ---- */
 
 static const op_case c_slice_scatter[] = {
-    {.in = {SH(2, 5, 7), SH(2, 3, 7)}, .p = {0, 1, 4, 1}},   {.in = {SH(2, 5, 7), SH(2, 5, 3)}, .p = {1, 0, 7, 3}},
+    {.in = {SH(2, 5, 7), SH(2, 3, 7)}, .p = {0, 1, 4, 1}},    {.in = {SH(2, 5, 7), SH(2, 5, 3)}, .p = {1, 0, 7, 3}},
     {.in = {SH(2, 5, 7), SH(2, 5, 2)}, .p = {-1, -2, 99, 1}}, {.in = {SH(1, 9), SH(1, 0)}, .p = {0, 4, 2, 1}},
     {.in = {SH(2, 0, 7), SH(2, 0, 2)}, .p = {1, 1, 3, 1}},
 };
@@ -79,9 +79,9 @@ static nd r_slice_scatter(const nd *x, int v) {
 /* ---- index_select(a, dim, index), index_add(a, dim, index, src): p = dim; limit = size of dim ---- */
 
 static const op_case c_index_select[] = {
-    {.in = {SH(2, 5, 7), SH(1, 9)}, .p = {0}, .limit = 5},  {.in = {SH(2, 5, 7), SH(1, 3)}, .p = {-1}, .limit = 7},
-    {.in = {SH(1, 6), SH(1, 20)}, .p = {0}, .limit = 6},    {.in = {SH(2, 5, 7), SH(1, 0)}, .p = {0}, .limit = 5},
-    {.in = {SH(2, 5, 0), SH(1, 4)}, .p = {0}, .limit = 5},  {.in = {SH(3, 2, 3, 4), SH(1, 5)}, .p = {1}, .limit = 3},
+    {.in = {SH(2, 5, 7), SH(1, 9)}, .p = {0}, .limit = 5}, {.in = {SH(2, 5, 7), SH(1, 3)}, .p = {-1}, .limit = 7},
+    {.in = {SH(1, 6), SH(1, 20)}, .p = {0}, .limit = 6},   {.in = {SH(2, 5, 7), SH(1, 0)}, .p = {0}, .limit = 5},
+    {.in = {SH(2, 5, 0), SH(1, 4)}, .p = {0}, .limit = 5}, {.in = {SH(3, 2, 3, 4), SH(1, 5)}, .p = {1}, .limit = 3},
 };
 static wg_tensor *b_index_select(wg_ctx *ctx, wg_tensor *const *x, int v) {
     (void)ctx;
@@ -141,8 +141,8 @@ static nd r_index_add(const nd *x, int v) {
 /* ---- embedding(weight, index) ---- */
 
 static const op_case c_embedding[] = {
-    {.in = {SH(2, 6, 5), SH(1, 9)}, .limit = 6},    {.in = {SH(2, 6, 5), SH(2, 3, 4)}, .limit = 6},
-    {.in = {SH(2, 6, 5), SCALAR}, .limit = 6},      {.in = {SH(2, 6, 5), SH(2, 0, 4)}, .limit = 6},
+    {.in = {SH(2, 6, 5), SH(1, 9)}, .limit = 6},       {.in = {SH(2, 6, 5), SH(2, 3, 4)}, .limit = 6},
+    {.in = {SH(2, 6, 5), SCALAR}, .limit = 6},         {.in = {SH(2, 6, 5), SH(2, 0, 4)}, .limit = 6},
     {.in = {SH(2, 100, 1), SH(1, 300)}, .limit = 100},
 };
 static wg_tensor *b_embedding(wg_ctx *ctx, wg_tensor *const *x, int v) {
@@ -164,8 +164,8 @@ static nd r_embedding(const nd *x, int v) {
 /* ---- one_hot(index, p classes): indices from 0 to limit-1, some past the classes ---- */
 
 static const op_case c_one_hot[] = {
-    {.in = {SH(1, 9)}, .p = {6}, .limit = 6},     {.in = {SH(2, 3, 4)}, .p = {5}, .limit = 7},
-    {.in = {SCALAR}, .p = {3}, .limit = 3},       {.in = {SH(1, 0)}, .p = {3}, .limit = 3},
+    {.in = {SH(1, 9)}, .p = {6}, .limit = 6},  {.in = {SH(2, 3, 4)}, .p = {5}, .limit = 7},
+    {.in = {SCALAR}, .p = {3}, .limit = 3},    {.in = {SH(1, 0)}, .p = {3}, .limit = 3},
     {.in = {SH(1, 40)}, .p = {1}, .limit = 2},
 };
 static wg_tensor *b_one_hot(wg_ctx *ctx, wg_tensor *const *x, int v) {

@@ -17,9 +17,11 @@
         (void)k;                                                                                                       \
         return expr;                                                                                                   \
     }
+// clang-format off
 #define ROW(n, dt, fl)                                                                                                 \
     {.name = #n, .arity = 1, .variants = sizeof c_##n / sizeof *c_##n, .flags = (fl) | OP_SAME_BITS, .dtypes = dt,     \
      .build = b_##n, .ref = r_##n, .cases = c_##n, .dom = {DOM_SPECIAL}}
+// clang-format on
 
 static const op_case c_reshape[] = {
     {.in = {SH(2, 3, 4)}, .to = SH(1, 12)},        {.in = {SH(2, 3, 4)}, .to = SH(3, 2, -1, 3)},
@@ -31,8 +33,9 @@ BUILD(reshape, wg_reshape(x[0], k->to))
 REF(reshape, nd_reshape(x[0], k->to))
 
 static const op_case c_flatten[] = {
-    {.in = {SH(3, 2, 3, 4)}, .p = {0, -1}}, {.in = {SH(3, 2, 3, 4)}, .p = {1, 2}}, {.in = {SH(3, 2, 3, 4)}, .p = {-3, 1}},
-    {.in = {SCALAR}, .p = {0, -1}},         {.in = {SH(3, 2, 0, 4)}, .p = {1, 2}}, {.in = {SH(2, 3, 4)}, .p = {1, 1}},
+    {.in = {SH(3, 2, 3, 4)}, .p = {0, -1}}, {.in = {SH(3, 2, 3, 4)}, .p = {1, 2}},
+    {.in = {SH(3, 2, 3, 4)}, .p = {-3, 1}}, {.in = {SCALAR}, .p = {0, -1}},
+    {.in = {SH(3, 2, 0, 4)}, .p = {1, 2}},  {.in = {SH(2, 3, 4)}, .p = {1, 1}},
 };
 BUILD(flatten, wg_flatten(x[0], k->p[0], k->p[1]))
 static nd r_flatten(const nd *x, int v) {
@@ -49,24 +52,28 @@ static nd r_flatten(const nd *x, int v) {
 }
 
 static const op_case c_permute[] = {
-    {.in = {SH(2, 3, 5)}, .p = {1, 0}},         {.in = {SH(3, 3, 4, 5)}, .p = {2, 0, 1}},
-    {.in = {SH(3, 3, 4, 5)}, .p = {-1, 1, -3}}, {.in = {SH(3, 3, 0, 5)}, .p = {1, 2, 0}},
-    {.in = {SCALAR}},                           {.in = {SH(8, 2, 1, 3, 2, 1, 2, 1, 2)}, .p = {7, 2, 0, 4, 5, 3, 1, 6}},
+    {.in = {SH(2, 3, 5)}, .p = {1, 0}},
+    {.in = {SH(3, 3, 4, 5)}, .p = {2, 0, 1}},
+    {.in = {SH(3, 3, 4, 5)}, .p = {-1, 1, -3}},
+    {.in = {SH(3, 3, 0, 5)}, .p = {1, 2, 0}},
+    {.in = {SCALAR}},
+    {.in = {SH(8, 2, 1, 3, 2, 1, 2, 1, 2)}, .p = {7, 2, 0, 4, 5, 3, 1, 6}},
 };
 BUILD(permute, wg_permute(x[0], k->p))
 REF(permute, nd_permute(x[0], k->p))
 
 static const op_case c_transpose[] = {
-    {.in = {SH(2, 3, 5)}, .p = {0, 1}},  {.in = {SH(3, 3, 4, 5)}, .p = {0, -1}}, {.in = {SH(2, 33, 65)}, .p = {-1, -2}},
-    {.in = {SH(2, 3, 0)}, .p = {0, 1}},  {.in = {SH(1, 4)}, .p = {0, 0}},        {.in = {SCALAR}, .p = {0, -1}},
+    {.in = {SH(2, 3, 5)}, .p = {0, 1}}, {.in = {SH(3, 3, 4, 5)}, .p = {0, -1}}, {.in = {SH(2, 33, 65)}, .p = {-1, -2}},
+    {.in = {SH(2, 3, 0)}, .p = {0, 1}}, {.in = {SH(1, 4)}, .p = {0, 0}},        {.in = {SCALAR}, .p = {0, -1}},
 };
 BUILD(transpose, wg_transpose(x[0], k->p[0], k->p[1]))
 REF(transpose, nd_transpose(x[0], k->p[0], k->p[1]))
 
 static const op_case c_expand[] = {
-    {.in = {SH(2, 3, 1)}, .to = SH(2, 3, 4)},  {.in = {SH(1, 4)}, .to = SH(2, 3, 4)}, {.in = {SCALAR}, .to = SH(2, 2, 3)},
-    {.in = {SH(2, 1, 5)}, .to = SH(2, -1, 5)}, {.in = {SH(2, 3, 1)}, .to = SH(3, 2, -1, 7)},
-    {.in = {SH(2, 1, 3)}, .to = SH(2, 0, 3)},  {.in = {SH(2, 0, 1)}, .to = SH(2, 0, 4)},
+    {.in = {SH(2, 3, 1)}, .to = SH(2, 3, 4)},     {.in = {SH(1, 4)}, .to = SH(2, 3, 4)},
+    {.in = {SCALAR}, .to = SH(2, 2, 3)},          {.in = {SH(2, 1, 5)}, .to = SH(2, -1, 5)},
+    {.in = {SH(2, 3, 1)}, .to = SH(3, 2, -1, 7)}, {.in = {SH(2, 1, 3)}, .to = SH(2, 0, 3)},
+    {.in = {SH(2, 0, 1)}, .to = SH(2, 0, 4)},
 };
 BUILD(expand, wg_expand(x[0], k->to))
 static nd r_expand(const nd *x, int v) {
@@ -78,8 +85,9 @@ static nd r_expand(const nd *x, int v) {
 }
 
 static const op_case c_narrow[] = {
-    {.in = {SH(2, 5, 7)}, .p = {0, 1, 3}}, {.in = {SH(2, 5, 7)}, .p = {-1, 0, 7}}, {.in = {SH(2, 5, 7)}, .p = {1, 7, 0}},
-    {.in = {SH(1, 9)}, .p = {0, 8, 1}},    {.in = {SH(2, 5, 7)}, .p = {1, -3, 2}}, {.in = {SH(2, 0, 7)}, .p = {1, 2, 3}},
+    {.in = {SH(2, 5, 7)}, .p = {0, 1, 3}},  {.in = {SH(2, 5, 7)}, .p = {-1, 0, 7}},
+    {.in = {SH(2, 5, 7)}, .p = {1, 7, 0}},  {.in = {SH(1, 9)}, .p = {0, 8, 1}},
+    {.in = {SH(2, 5, 7)}, .p = {1, -3, 2}}, {.in = {SH(2, 0, 7)}, .p = {1, 2, 3}},
 };
 BUILD(narrow, wg_narrow(x[0], k->p[0], k->p[1], k->p[2]))
 static nd r_narrow(const nd *x, int v) {
@@ -89,7 +97,9 @@ static nd r_narrow(const nd *x, int v) {
 }
 
 static const op_case c_select[] = {
-    {.in = {SH(2, 5, 7)}, .p = {0, 4}}, {.in = {SH(2, 5, 7)}, .p = {1, -7}}, {.in = {SH(1, 3)}, .p = {0, 1}},
+    {.in = {SH(2, 5, 7)}, .p = {0, 4}},
+    {.in = {SH(2, 5, 7)}, .p = {1, -7}},
+    {.in = {SH(1, 3)}, .p = {0, 1}},
     {.in = {SH(3, 2, 0, 3)}, .p = {-1, -1}},
 };
 BUILD(select, wg_select(x[0], k->p[0], k->p[1]))
@@ -135,22 +145,27 @@ BUILD(flip, wg_flip(x[0], k->p, k->np))
 REF(flip, nd_flip(x[0], k->p, k->np))
 
 static const op_case c_squeeze[] = {
-    {.in = {SH(3, 2, 1, 3)}, .p = {1}, .to = SH(2, 2, 3)}, {.in = {SH(3, 2, 1, 3)}, .p = {0}, .to = SH(3, 2, 1, 3)},
-    {.in = {SH(1, 1)}, .p = {-1}, .to = SCALAR},           {.in = {SH(2, 0, 1)}, .p = {1}, .to = SH(1, 0)},
+    {.in = {SH(3, 2, 1, 3)}, .p = {1}, .to = SH(2, 2, 3)},
+    {.in = {SH(3, 2, 1, 3)}, .p = {0}, .to = SH(3, 2, 1, 3)},
+    {.in = {SH(1, 1)}, .p = {-1}, .to = SCALAR},
+    {.in = {SH(2, 0, 1)}, .p = {1}, .to = SH(1, 0)},
     {.in = {SCALAR}, .p = {0}, .to = SCALAR},
 };
 BUILD(squeeze, wg_squeeze(x[0], k->p[0]))
 REF(squeeze, nd_reshape(x[0], k->to))
 
 static const op_case c_unsqueeze[] = {
-    {.in = {SH(2, 2, 3)}, .p = {1}, .to = SH(3, 2, 1, 3)}, {.in = {SH(2, 2, 3)}, .p = {2}, .to = SH(3, 2, 3, 1)},
-    {.in = {SH(2, 2, 3)}, .p = {-1}, .to = SH(3, 2, 3, 1)}, {.in = {SH(2, 2, 3)}, .p = {-3}, .to = SH(3, 1, 2, 3)},
+    {.in = {SH(2, 2, 3)}, .p = {1}, .to = SH(3, 2, 1, 3)},
+    {.in = {SH(2, 2, 3)}, .p = {2}, .to = SH(3, 2, 3, 1)},
+    {.in = {SH(2, 2, 3)}, .p = {-1}, .to = SH(3, 2, 3, 1)},
+    {.in = {SH(2, 2, 3)}, .p = {-3}, .to = SH(3, 1, 2, 3)},
     {.in = {SCALAR}, .p = {0}, .to = SH(1, 1)},
 };
 BUILD(unsqueeze, wg_unsqueeze(x[0], k->p[0]))
 REF(unsqueeze, nd_reshape(x[0], k->to))
 
-static const op_case c_same[] = {{.in = {SH(2, 5, 7)}}, {.in = {SCALAR}}, {.in = {SH(2, 0, 3)}}, {.in = {SH(3, 3, 17, 2)}}};
+static const op_case c_same[] = {
+    {.in = {SH(2, 5, 7)}}, {.in = {SCALAR}}, {.in = {SH(2, 0, 3)}}, {.in = {SH(3, 3, 17, 2)}}};
 #define c_contiguous c_same
 #define c_detach c_same
 BUILD(contiguous, wg_contiguous(x[0]))
@@ -168,9 +183,19 @@ BUILD(cast, wg_cast(x[0], (wg_dtype)k->p[0]))
 REF(cast, nd_cast(x[0], (wg_dtype)k->p[0]))
 
 const op ops_move[] = {
-    ROW(reshape, M_ALL, OP_DIFF),   ROW(flatten, M_ALL, OP_DIFF),    ROW(permute, M_ALL, OP_DIFF),
-    ROW(transpose, M_ALL, OP_DIFF), ROW(expand, M_ALL, OP_DIFF),     ROW(narrow, M_ALL, OP_DIFF),
-    ROW(select, M_ALL, OP_DIFF),    ROW(slice, M_ALL, OP_DIFF),      ROW(flip, M_ALL, OP_DIFF),
-    ROW(squeeze, M_ALL, OP_DIFF),   ROW(unsqueeze, M_ALL, OP_DIFF),  ROW(contiguous, M_ALL, OP_DIFF),
-    ROW(detach, M_ALL, 0),          ROW(cast, M_ALL, 0),             {.name = NULL},
+    ROW(reshape, M_ALL, OP_DIFF),
+    ROW(flatten, M_ALL, OP_DIFF),
+    ROW(permute, M_ALL, OP_DIFF),
+    ROW(transpose, M_ALL, OP_DIFF),
+    ROW(expand, M_ALL, OP_DIFF),
+    ROW(narrow, M_ALL, OP_DIFF),
+    ROW(select, M_ALL, OP_DIFF),
+    ROW(slice, M_ALL, OP_DIFF),
+    ROW(flip, M_ALL, OP_DIFF),
+    ROW(squeeze, M_ALL, OP_DIFF),
+    ROW(unsqueeze, M_ALL, OP_DIFF),
+    ROW(contiguous, M_ALL, OP_DIFF),
+    ROW(detach, M_ALL, 0),
+    ROW(cast, M_ALL, 0),
+    {.name = NULL},
 };

@@ -138,7 +138,8 @@ static nd reduce_floats(nd a, kind what, const int64_t *map, wg_shape shape, int
             out.f[o] = (double)(logl(second[o]) + shift);
             out.slack[o] = eps * (1 + 2 * big[o] + fabs(out.f[o]));
             break;
-        default: out.f[o] = top[o];
+        default:
+            out.f[o] = top[o];
         }
     }
     return out;
@@ -151,7 +152,7 @@ static nd reduce(nd a, kind what, int v) {
 }
 
 #define REDUCTION(name, what)                                                                                          \
-    static nd r_##name(const nd *x, int v) { return reduce(x[0], what, v); }                                          \
+    static nd r_##name(const nd *x, int v) { return reduce(x[0], what, v); }                                           \
     static wg_tensor *b_##name(wg_ctx *ctx, wg_tensor *const *x, int v) {                                              \
         (void)ctx;                                                                                                     \
         return wg_##name(x[0], cases[v].p, cases[v].np, cases[v].keep);                                                \
@@ -245,8 +246,10 @@ static wg_tensor *b_log_softmax(wg_ctx *ctx, wg_tensor *const *x, int v) {
 }
 
 #define RED(n, count, dt, diff, cs)                                                                                    \
-    {.name = #n, .arity = 1, .variants = count, .flags = OP_REDUCE | (diff), .dtypes = dt, .build = b_##n,             \
-     .ref = r_##n, .cases = cs, .ulps = 0}
+    {                                                                                                                  \
+        .name = #n, .arity = 1, .variants = count, .flags = OP_REDUCE | (diff), .dtypes = dt, .build = b_##n,          \
+        .ref = r_##n, .cases = cs, .ulps = 0                                                                           \
+    }
 
 const op ops_reduce[] = {
     RED(sum, ALL, M_ALL, OP_DIFF, cases),

@@ -113,7 +113,9 @@ I(add, a + b)
 I(sub, a - b)
 I(rsub, b - a)
 I(mul, a *b)
+// clang-format off
 I(clamp, sa < sb ? (sb > sc ? sc : sb) : sa > sc ? sc : sa)
+// clang-format on
 I(eq, sa == sb)
 I(ne, sa != sb)
 I(lt, sa < sb)
@@ -159,7 +161,7 @@ static wg_tensor *b_clamp_whole(wg_ctx *ctx, wg_tensor *const *x, int v) {
     .name = #n "_scalar", .arity = 1, .dtypes = dt, .ulps = ulp, .dom = {DOM_SPECIAL}, .grad_dom = {gd}, .f = f_##fn,  \
     .variants = sizeof table / sizeof *table, .build = b_##n##_scalar_##table, .scalars = table, .nscalars = 1
 #define COMPARE(n)                                                                                                     \
-    {SCAL(n, n, M_ALL, 0, DOM_ANY, compared), .i = i_##n, .rule = RULE_BOOL}
+    { SCAL(n, n, M_ALL, 0, DOM_ANY, compared), .i = i_##n, .rule = RULE_BOOL }
 
 const op ops_unary[] = {
     {ONE(neg, M_FLOAT | M_INT, 0, DOM_ANY), .i = i_neg},
@@ -181,8 +183,16 @@ const op ops_unary[] = {
     {ONE(gelu_tanh, M_ALL, 4, DOM_EXP), .rule = RULE_FLOAT, .slack = gelu_slack},
     {COMMON(clamp, M_FLOAT, 0, DOM_AWAY), .variants = 3, .flags = OP_DIFF, .build = b_clamp, .scalars = bounds,
      .nscalars = 2},
-    {.name = "clamp#whole", .arity = 1, .dtypes = M_INT, .dom = {DOM_SPECIAL}, .f = f_clamp, .i = i_clamp, .variants = 2,
-     .build = b_clamp_whole, .scalars = whole_bounds, .nscalars = 2},
+    {.name = "clamp#whole",
+     .arity = 1,
+     .dtypes = M_INT,
+     .dom = {DOM_SPECIAL},
+     .f = f_clamp,
+     .i = i_clamp,
+     .variants = 2,
+     .build = b_clamp_whole,
+     .scalars = whole_bounds,
+     .nscalars = 2},
     {SCAL(add, add, M_ALL, 0, DOM_ANY, plain), .i = i_add, .flags = OP_DIFF},
     {SCAL(sub, sub, M_FLOAT | M_INT, 0, DOM_ANY, plain), .i = i_sub, .flags = OP_DIFF},
     {SCAL(rsub, rsub, M_FLOAT | M_INT, 0, DOM_ANY, plain), .i = i_rsub, .flags = OP_DIFF},
@@ -190,8 +200,17 @@ const op ops_unary[] = {
     {SCAL(div, div, M_ALL, 0, DOM_ANY, divisors), .rule = RULE_FLOAT, .flags = OP_DIFF},
     {SCAL(rdiv, rdiv, M_ALL, 0, DOM_AWAY, divisors), .rule = RULE_FLOAT, .flags = OP_DIFF},
     {SCAL(pow, pow, M_FLOAT, 2, DOM_POS, powers), .flags = OP_DIFF, .slack = flush},
-    {.name = "pow_scalar#whole", .arity = 1, .dtypes = M_INT, .ulps = 2, .dom = {DOM_SPECIAL}, .f = f_pow, .i = i_pow,
-     .variants = 5, .build = b_pow_scalar_whole_powers, .scalars = whole_powers, .nscalars = 1},
+    {.name = "pow_scalar#whole",
+     .arity = 1,
+     .dtypes = M_INT,
+     .ulps = 2,
+     .dom = {DOM_SPECIAL},
+     .f = f_pow,
+     .i = i_pow,
+     .variants = 5,
+     .build = b_pow_scalar_whole_powers,
+     .scalars = whole_powers,
+     .nscalars = 1},
     COMPARE(eq),
     COMPARE(ne),
     COMPARE(lt),
