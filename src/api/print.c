@@ -17,7 +17,7 @@ typedef enum style { STYLE_EXACT /* integers and bool */, STYLE_WHOLE, STYLE_FIX
 
 typedef struct printer {
     wg_str *out;
-    const char *data; /* the elements, row-major */
+    const void *data; /* the elements, row-major */
     wg_dtype dtype;
     wg_shape shape;
     int64_t stride[WG_MAX_RANK]; /* elements from one index of a dimension to the next */
@@ -71,7 +71,7 @@ static void floating_text(style how, double x, char text[NUMBER_CAP]) {
 
 static void element_text(const printer *p, int64_t i, char text[NUMBER_CAP]) {
     if (p->dtype == WG_BOOL) {
-        snprintf(text, NUMBER_CAP, "%s", p->data[i] ? "True" : "False");
+        snprintf(text, NUMBER_CAP, "%s", ((const uint8_t *)p->data)[i] ? "True" : "False");
     } else if (!is_floating(p->dtype)) {
         snprintf(text, NUMBER_CAP, "%lld", (long long)integer_at(p, i));
     } else {

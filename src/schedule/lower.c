@@ -228,6 +228,7 @@ void wg_probe(const wg_node *n, int *cost, bool *coords) {
     n->op->emit(&x, n);
     *cost = 0;
     for (int i = 0; i < count; i++) {
+        // cppcheck-suppress uninitvar ; emit wrote it, through x.inst
         *cost += inst[i].prim == WG_P_RANDOM                               ? 16
                  : inst[i].prim >= WG_P_POW && inst[i].prim <= WG_P_ERF    ? 4
                  : inst[i].prim != WG_P_LOAD && inst[i].prim != WG_P_CONST ? 1
