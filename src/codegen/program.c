@@ -135,6 +135,7 @@ void wg_print_library(wg_form form, wg_language language, const char *needs, wg_
     wg_str_add(out, form == WG_SIMD           ? wg_text_lanes_simd
                     : language == WG_CUDA_CPP ? wg_text_lanes_cuda
                                               : wg_text_lanes_simt);
+    wg_str_add(out, wg_text_lanes_common);
     add_sections(wg_text_elementary_f32, &all, out);
     add_sections(wg_text_elementary_f64, &all, out);
     add_sections(wg_text_arithmetic, &all, out);
