@@ -1,5 +1,5 @@
 /* label: unit */
-/* timeout: 120 */
+/* timeout: 300 */
 /* host: too */
 /*
  * Bad input: each call is refused with its status and a text that names the op and the shapes, in the form

@@ -1,5 +1,5 @@
 /* label: ops */
-/* timeout: 900 */
+/* timeout: 1500 */
 /* host: too */
 /*
  * Every op of the table against its float64 or integer reference: special values, sizes, broadcasting, strided operands,

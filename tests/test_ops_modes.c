@@ -1,5 +1,5 @@
 /* label: ops */
-/* timeout: 900 */
+/* timeout: 1500 */
 /*
  * Fusion is invisible: the same bits from the default plan, from a kernel for each op, from each op run at its call, from
  * the GPU form where nothing is reduced, and from the interpreter.
@@ -16,7 +16,7 @@
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
 static const mode every_mode[] = {MODE_DEFAULT, MODE_DEFAULT, MODE_UNFUSED, MODE_EAGER,
                                   MODE_SIMD,    MODE_SIMT,    MODE_HOST};
-static const mode schedules[] = {MODE_DEFAULT, MODE_DEFAULT, MODE_UNFUSED, MODE_EAGER};
+static const mode schedules[] = {MODE_SIMD, MODE_SIMD, MODE_UNFUSED, MODE_EAGER, MODE_HOST};
 static const mode simt_schedules[] = {MODE_SIMT, MODE_SIMT, MODE_SIMT_UNFUSED};
 
 /* ---- elementwise ops ---- */

@@ -1,5 +1,5 @@
 /* label: unit */
-/* timeout: 120 */
+/* timeout: 300 */
 /* host: too */
 /*
  * Optimisers against PyTorch's formulas in double, ten steps each; parameters without gradients; the learning rate.

@@ -1,5 +1,5 @@
 /* label: unit */
-/* timeout: 120 */
+/* timeout: 300 */
 /* host: too */
 /*
  * Random numbers: the generator's known answer, seeds, counters, distributions; dropout; initialisers.

@@ -1,5 +1,5 @@
 /* label: unit */
-/* timeout: 120 */
+/* timeout: 300 */
 /* host: too */
 /*
  * When things run and who owns them: record, demand, close, keep, views, assignments, scopes. Each test fails under the

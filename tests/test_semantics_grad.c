@@ -1,5 +1,5 @@
 /* label: unit */
-/* timeout: 120 */
+/* timeout: 300 */
 /* host: too */
 /*
  * Gradients: what is accumulated when, what is released, what records and what does not.
