@@ -68,6 +68,9 @@ WG_API wg_mark wg_scope_begin(wg_ctx *ctx);
 /*
  * Runs the updates recorded in the scope, then frees its tensors; closes every scope opened after it too. A tensor that
  * was kept lives on as a plain value: the graph that made it ends with the scope. Returns the status of the updates.
+ * Those for which there was no memory, or whose kernels did not build, are not lost: they run when they are read or when
+ * the next scope ends. After a failed launch what was being overwritten, and what can only be made from that, reads
+ * WG_ERR_LOST until it is assigned again.
  */
 WG_API wg_status wg_scope_end(wg_ctx *ctx, wg_mark mark);
 

@@ -36,7 +36,8 @@ WG_API wg_adam_opts wg_adamw_defaults(void);
 /* Kingma & Ba 2015; decoupled: Loshchilov & Hutter 2019. */
 WG_API wg_optim *wg_adam_new(wg_tensor *const *params, size_t n, const wg_adam_opts *opts);
 
-/* Records the update of every parameter that has a gradient. */
+/* Records the update of every parameter that has a gradient. State that a failed launch lost cannot be assigned again as
+ * parameters can: then every step ends in WG_ERR_LOST, and a new optimiser is needed. */
 WG_API wg_status wg_optim_step(wg_optim *o);
 /* wg_zero_grad on every parameter. */
 WG_API void wg_optim_zero_grad(wg_optim *o);
