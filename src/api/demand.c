@@ -64,7 +64,7 @@ wg_status wg_demand(wg_ctx *ctx, size_t nfinal) {
     } else if (p->ntasks > 0) {
         wg_exec *x = wg_plan_cache_get(ctx, p);
         status = x ? wg_exec_run(&ctx->engine, x, p, &g->err) : g->err.status;
-        if (status == WG_OK) {
+        if (x && status == WG_OK) {
             commit(x, p);
         } else {
             spread_loss(p);

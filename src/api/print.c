@@ -274,7 +274,10 @@ wg_status wg_print(wg_tensor *t, FILE *out) {
     size_t bytes = (size_t)wg_shape_numel(p.shape) * wg_dtype_size(p.dtype);
     /* A copy, and not what wg_data lends: that would stay in host memory as long as t lives. */
     char *data = wg_mem_alloc(bytes);
-    wg_status status = data ? wg_read(t, data, bytes) : wg_ctx_fail(ctx, WG_ERR_NOMEM, "print: out of host memory");
+    if (!data) {
+        return wg_ctx_fail(ctx, WG_ERR_NOMEM, "print: out of host memory");
+    }
+    wg_status status = wg_read(t, data, bytes);
     if (status == WG_OK) {
         p.data = data;
         describe(&p, wg_requires_grad(t));
