@@ -23,11 +23,11 @@ WG_BEGIN_DECLS
 
 /*
  * Open a context on a device: "opencl:0", "opencl:cpu", "opencl:gpu", "opencl", "null" (records, runs nothing),
- * "host" (a slow interpreter, for tests). NULL means $WENGERT_DEVICE, or the best device found.
+ * "host" (a slow interpreter, for tests). NULL or "" means $WENGERT_DEVICE, or the best device found.
  * Always returns a context unless the host is out of memory (then NULL); ask wg_failed whether it can be used. A failed
  * context takes every call and answers with its error. The caller closes it with wg_close.
  * Environment, read here: WENGERT_DEVICE; WENGERT_FORM=simd|simt forces the form of generated kernels;
- * WENGERT_EAGER=1; WENGERT_FUSE=0; WENGERT_LOG=plan,kernel,memory writes to stderr what is run.
+ * WENGERT_EAGER=1; WENGERT_FUSE=0; WENGERT_LOG=plan,kernel writes to stderr what is run.
  */
 WG_API wg_ctx *wg_open(const char *device);
 

@@ -75,7 +75,8 @@ WG_API const int64_t *wg_data_i64(wg_tensor *t);
 /* Copies the elements out, row-major; bytes must be numel times the dtype's size. */
 WG_API wg_status wg_read(wg_tensor *t, void *out, size_t bytes);
 
-/* Writes dtype, shape and elements as text, as PyTorch prints tensors (long ones are summarised). */
+/* Writes the elements as text, as PyTorch prints tensors: long ones are summarised, and a dtype other than f32, i64 and
+ * bool, and requires_grad, are named. */
 WG_API wg_status wg_print(wg_tensor *t, FILE *out);
 
 /* ---- replacing -------------------------------------------------------------------------------------------------- */

@@ -53,7 +53,6 @@ static void read_environment(wg_ctx *ctx) {
     ctx->eager = env_is("WENGERT_EAGER", "1");
     e->log_plan = env_lists("WENGERT_LOG", "plan");
     e->log_kernel = env_lists("WENGERT_LOG", "kernel");
-    e->log_memory = env_lists("WENGERT_LOG", "memory");
 }
 
 wg_ctx *wg_open(const char *device) {

@@ -34,7 +34,7 @@ typedef struct wg_engine {
     wg_pool pool;
     wg_programs programs;
     wg_form form;
-    bool fuse, log_plan, log_kernel, log_memory;
+    bool fuse, log_plan, log_kernel;
     uint64_t launches;
     wg_value *trap;  /* two words: see wg_slot_trap */
     bool trap_armed; /* a plan that can report was run since they were looked at */
