@@ -47,11 +47,7 @@ static void note_counters(row *r, const side *ours) {
     double runs = (double)ours->runs;
     const wg_stats *x = &ours->before, *y = &ours->after;
     r->launches = (double)(y->launches - x->launches) / runs;
-    r->packs = (double)(y->packs - x->packs) / runs;
     row_note(r, "%.4g kernel%s", r->launches, r->launches == 1 ? "" : "s");
-    if (r->packs > 0) {
-        row_note(r, "%.4g packs", r->packs);
-    }
     if (y->plans_built > x->plans_built) {
         row_note(r, "%llu plans built while measuring", (unsigned long long)(y->plans_built - x->plans_built));
     }

@@ -89,7 +89,7 @@ static replay_times replay_in(wg_ctx *ctx, double budget) {
         return (replay_times){0};
     }
     const wg_stats *x = &sides[0].before, *y = &sides[0].after;
-    double launches = (double)(y->launches + y->packs - x->launches - x->packs) / (double)sides[0].runs;
+    double launches = (double)(y->launches - x->launches) / (double)sides[0].runs;
     return (replay_times){sides[0].min / launches, sides[0].median / launches, sides[1].min / launches};
 }
 

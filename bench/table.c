@@ -70,7 +70,7 @@ static void write_row(FILE *out, const row *r) {
     write_string(out, r->id);
     fprintf(out, ", \"failed\": %s, \"min_s\": %.9g, \"median_s\": %.9g", r->failed ? "true" : "false", r->min,
             r->median);
-    fprintf(out, ", \"launches\": %.4g, \"packs\": %.4g", r->launches, r->packs);
+    fprintf(out, ", \"launches\": %.4g", r->launches);
     if (r->rate > 0) {
         fprintf(out, ", \"rate\": %.6g, \"unit\": \"%s\"", r->rate, unit_names[r->unit]);
     }

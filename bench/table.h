@@ -19,7 +19,7 @@ typedef struct row {
     double limit_rate; /* in unit, measured beside the case */
     const char *peer;  /* what else did the same work beside the case, NULL for none */
     double peer_min, peer_median;
-    double launches, packs; /* kernels a run, and repackings of matmul operands */
+    double launches; /* kernels a run */
     bool failed;
     char note[256];
 } row;

@@ -110,8 +110,7 @@ typedef struct wg_stats {
     uint64_t nodes;         /* ops recorded */
     uint64_t plans_built;   /* schedules made anew */
     uint64_t plans_reused;  /* schedules found in the plan cache */
-    uint64_t launches;      /* kernels launched, packing of matmul operands not counted */
-    uint64_t packs;         /* launches that only repack a matmul operand */
+    uint64_t launches;      /* kernels launched */
     uint64_t kernels_built; /* kernel texts given to the driver */
     uint64_t builds;        /* programs given to the driver (many kernels each) */
     uint64_t bytes_live;    /* bytes of device memory held by tensors now */

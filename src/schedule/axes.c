@@ -34,7 +34,7 @@ static void begin_epilogue(wg_lowering *l) {
 void wg_axes_begin(wg_lowering *l, bool epilogue) {
     const wg_group *g = l->group;
     l->out->loop.mode = mode_of(g);
-    l->out->loop.chunk = l->out->loop.chunk_axis = -1;
+    l->out->loop.chunk = -1;
     if (epilogue) {
         begin_epilogue(l);
         return;
@@ -220,7 +220,6 @@ void wg_axes_finish(wg_lowering *l, size_t cache_bytes) {
     }
     if (l->group->chunk > 0) {
         loop->chunk = value_param(out, l->group->chunk);
-        loop->chunk_axis = 0;
     }
     cut(l, cache_bytes);
     loop->access = wg_mem_alloc(((size_t)l->naccesses + 1) * sizeof *loop->access);

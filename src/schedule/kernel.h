@@ -75,10 +75,9 @@ typedef struct wg_loop {
     wg_loop_mode mode;
     int nkept, nreduced;
     int kept_size[WG_MAX_RANK], reduced_size[WG_MAX_RANK]; /* parameters */
-    int block;      /* parameter: lanes a unit walks along the last kept axis (MAP), or a multiple of 16 (COLUMNS) */
-    int chunk;      /* parameter: length of a chunk of the first reduced axis, -1 if it is not split */
-    int chunk_axis; /* the kept axis that numbers the chunks */
-    bool stream;    /* results are larger than the cache: store past it */
+    int block;   /* parameter: lanes a unit walks along the last kept axis (MAP), or a multiple of 16 (COLUMNS) */
+    int chunk;   /* parameter: length of a chunk of the first reduced axis, numbered by kept axis 0; -1 if not split */
+    bool stream; /* results are larger than the cache: store past it */
     int ninsts, naccesses, nstores, nstages;
     wg_inst *inst;
     wg_access *access;
