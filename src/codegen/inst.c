@@ -418,7 +418,8 @@ void wg_text_waiting(wg_text *t, bool back, int indent) {
     const char *m = wg_text_memory_name(dtype);
     wg_text_need(t, "memory_%s", dtype);
     if (back) {
-        wg_str_addf(&t->body, "%*sconst %s x%d = load_%s(b%d + (", indent, "", types[dtype].reg, t->stash, m, a->buffer);
+        wg_str_addf(&t->body, "%*sconst %s x%d = load_%s(b%d + (", indent, "", types[dtype].reg, t->stash, m,
+                    a->buffer);
     } else {
         wg_str_addf(&t->body, "%*ssave_%s(b%d + (", indent, "", m, a->buffer);
     }

@@ -204,3 +204,26 @@ void wg_text_args(const wg_text *t, wg_str *out, int from) {
     }
     wg_str_add(out, "p");
 }
+
+void wg_text_stage_begin(wg_text *t, int stage, int indent, bool *need) {
+    const wg_loop *loop = &t->l->loop;
+    wg_text_mark(loop, stage, stage > t->stash_stage ? t->stash : -1, need);
+    for (int i = 0; i < loop->ninsts; i++) {
+        if (wg_text_is_reduction(&loop->inst[i]) && loop->inst[i].stage == stage + 1) {
+            wg_text_acc_begin(t, i, indent);
+        }
+    }
+}
+
+void wg_text_stage_step(wg_text *t, int stage, int indent, const bool *need, bool masked, const char *position) {
+    const wg_loop *loop = &t->l->loop;
+    for (int i = 0; i < loop->ninsts; i++) {
+        if (need[i]) {
+            wg_text_elem(t, i, stage, indent);
+        }
+        if (wg_text_is_reduction(&loop->inst[i]) && loop->inst[i].stage == stage + 1) {
+            wg_text_acc_step(t, i, indent, masked, position);
+        }
+    }
+    wg_text_stores(t, stage, true, indent);
+}

@@ -38,22 +38,9 @@ static void close_loops(wg_text *t, int indent) {
 static void print_stage(wg_text *t, int stage, int indent, bool *need) {
     const wg_loop *loop = &t->l->loop;
     bool on_rows = loop->mode == WG_LOOP_ROWS;
-    wg_text_mark(loop, stage, stage > t->stash_stage ? t->stash : -1, need);
-    for (int i = 0; i < loop->ninsts; i++) {
-        if (wg_text_is_reduction(&loop->inst[i]) && loop->inst[i].stage == stage + 1) {
-            wg_text_acc_begin(t, i, indent);
-        }
-    }
+    wg_text_stage_begin(t, stage, indent, need);
     int in = open_loops(t, indent);
-    for (int i = 0; i < loop->ninsts; i++) {
-        if (need[i]) {
-            wg_text_elem(t, i, stage, in);
-        }
-        if (wg_text_is_reduction(&loop->inst[i]) && loop->inst[i].stage == stage + 1) {
-            wg_text_acc_step(t, i, in, on_rows, on_rows ? "lane_numbers(i, 1)" : "splat_i64(r0)");
-        }
-    }
-    wg_text_stores(t, stage, true, in);
+    wg_text_stage_step(t, stage, in, need, on_rows, on_rows ? "lane_numbers(i, 1)" : "splat_i64(r0)");
     close_loops(t, in);
     for (int i = 0; i < loop->ninsts; i++) {
         const wg_inst *r = &loop->inst[i];

@@ -43,22 +43,9 @@ static void print_result(wg_text *t, int inst, int indent) {
 
 static void print_stage(wg_text *t, int stage, int indent, bool *need) {
     const wg_loop *loop = &t->l->loop;
-    wg_text_mark(loop, stage, stage > t->stash_stage ? t->stash : -1, need);
-    for (int i = 0; i < loop->ninsts; i++) {
-        if (wg_text_is_reduction(&loop->inst[i]) && loop->inst[i].stage == stage + 1) {
-            wg_text_acc_begin(t, i, indent);
-        }
-    }
+    wg_text_stage_begin(t, stage, indent, need);
     int in = open_loops(t, indent);
-    for (int i = 0; i < loop->ninsts; i++) {
-        if (need[i]) {
-            wg_text_elem(t, i, stage, in);
-        }
-        if (wg_text_is_reduction(&loop->inst[i]) && loop->inst[i].stage == stage + 1) {
-            wg_text_acc_step(t, i, in, false, loop->mode == WG_LOOP_ROWS ? "i" : "r0");
-        }
-    }
-    wg_text_stores(t, stage, true, in);
+    wg_text_stage_step(t, stage, in, need, false, loop->mode == WG_LOOP_ROWS ? "i" : "r0");
     for (int i = 0; i < loop->nreduced; i++) {
         in -= 4;
         wg_str_addf(&t->body, "%*s}\n", in, "");
@@ -99,7 +86,7 @@ static void print_scratch(wg_text *t) {
             at = at || loop->inst[i].prim == WG_P_RARGMAX;
         }
     }
-    for (uint8_t d = 0; d < WG_DTYPE_COUNT; d++) {
+    for (int d = 0; d < WG_DTYPE_COUNT; d++) {
         if (have[d]) {
             wg_str_addf(&t->body, "    LOCAL %s s_%s[GROUP_ITEMS];\n", wg_text_memory(d), wg_text_type(d));
         }

@@ -68,6 +68,10 @@ void wg_text_elem(wg_text *t, int inst, int stage, int indent);
 void wg_text_ones(wg_text *t, int indent);
 void wg_text_kept(wg_text *t, int stage, bool uniform, int indent);
 void wg_text_stores(wg_text *t, int stage, bool looped, int indent);
+/* Before the loops of a stage: what it computes, into need, and the starts of its reductions; inside them: all of it,
+ * masked and position as for wg_text_acc_step. */
+void wg_text_stage_begin(wg_text *t, int stage, int indent, bool *need);
+void wg_text_stage_step(wg_text *t, int stage, int indent, const bool *need, bool masked, const char *position);
 /* The coordinates k0, k1, ... of a unit of work, whose number among the rows is the expression `row`. */
 void wg_text_rows(wg_text *t, int indent, const char *row);
 /* Where each access starts in that row (a0, a1, ...), and size0, the length of the first reduced axis. */
