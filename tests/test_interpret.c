@@ -44,7 +44,6 @@ static wg_loop stepped_loop(wg_inst *inst, wg_access *access, wg_store *store) {
                      .kept_size = {0},
                      .block = 1,
                      .chunk = -1,
-                     .chunk_axis = -1,
                      .ninsts = 3,
                      .naccesses = 2,
                      .nstores = 1,

@@ -144,7 +144,7 @@ static wg_value *contiguous_value(const char *op, wg_tensor *t, size_t *offset) 
 const void *wg_data(wg_tensor *t) {
     size_t offset;
     wg_value *v = contiguous_value("data", t, &offset);
-    if (!v || wg_numel(t) == 0) {
+    if (!t || !v || wg_numel(t) == 0) {
         return NULL;
     }
     char *host = wg_value_host(&wg_ctx_of(t->graph)->engine.dev, v, &t->graph->err);

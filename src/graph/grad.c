@@ -78,7 +78,9 @@ static bool collect(walk *w, wg_tensor *const *outputs, size_t n) {
             }
         }
     }
-    qsort(w->nodes, w->count, sizeof *w->nodes, newest_first);
+    if (w->count > 1) { /* none: nodes is NULL */
+        qsort(w->nodes, w->count, sizeof *w->nodes, newest_first);
+    }
     return true;
 }
 

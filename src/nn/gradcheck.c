@@ -378,9 +378,13 @@ static wg_status run(int order, wg_function fn, wg_tensor *const *inputs, size_t
     if (status != WG_OK) {
         return status;
     }
+    if (!make_room(&c)) {
+        free_room(&c);
+        return no_memory(&c);
+    }
     wg_mark mark = wg_scope_begin(c.ctx);
     wg_no_grad(c.ctx, false); /* whatever the caller's scope has in force */
-    status = make_room(&c) ? prepare(&c, inputs) : no_memory(&c);
+    status = prepare(&c, inputs);
     status = status == WG_OK ? analytic(&c) : status;
     status = status == WG_OK ? numeric(&c) : status;
     status = status == WG_OK ? verdict(&c) : status;
