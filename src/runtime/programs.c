@@ -138,24 +138,26 @@ static wg_status build(wg_programs *p, wg_form form, wg_queue queue, wg_kernel_w
     built *b = wg_mem_zalloc(sizeof *b);
     const char **names = wg_mem_alloc(m->count * sizeof *names);
     wg_kernel **kernels = wg_mem_zalloc(m->count * sizeof *kernels);
+    bool room = !src.failed && b && names && kernels;
     wg_status status = WG_OK;
-    if (src.failed || !b || !names || !kernels) {
+    if (!room) {
         status = wg_err_set(err, WG_ERR_NOMEM, "out of host memory for the text of %zu kernels", m->count);
     }
-    for (size_t k = 0; status == WG_OK && k < m->count; k++) {
+    for (size_t k = 0; room && k < m->count; k++) {
         names[k] = wants[m->which[k]].name;
     }
-    if (status == WG_OK) {
+    if (room) {
         status = wg_dev_build(p->dev, queue, src.data, names, m->count, &b->program, kernels, err);
     }
-    if (status == WG_OK) {
+    bool done = room && status == WG_OK;
+    if (done) {
         b->next = p->built;
         p->built = b;
         b = NULL;
         p->builds++;
         p->kernels_built += m->count;
     }
-    for (size_t k = 0; status == WG_OK && k < m->count; k++) {
+    for (size_t k = 0; done && status == WG_OK && k < m->count; k++) {
         if (!remember(p, queue, &wants[m->which[k]], m->hash[m->which[k]], kernels[k])) {
             status = wg_err_set(err, WG_ERR_NOMEM, "out of host memory for the program cache");
         }
@@ -175,12 +177,12 @@ wg_status wg_programs_get(wg_programs *p, wg_form form, wg_queue queue, wg_kerne
             status = wg_err_set(err, WG_ERR_NOMEM, "out of host memory for the text of a kernel");
         }
     }
-    if (status == WG_OK) {
+    if (m.which && m.hash && status == WG_OK) {
         collect(p, queue, wants, n, &m);
         status = m.count ? build(p, form, queue, wants, &m, err) : WG_OK;
     }
     /* Wants that share a text with one just built have given up their own copy of it only now. */
-    for (size_t i = 0; i < n && status == WG_OK; i++) {
+    for (size_t i = 0; m.hash && i < n && status == WG_OK; i++) {
         if (!wants[i].kernel && wants[i].body.len > 0) {
             wants[i].kernel = find(p, m.hash[i], &wants[i].body, queue)->kernel;
         }

@@ -73,11 +73,14 @@ void wg_axes_begin(wg_lowering *l, bool epilogue) {
     }
 }
 
+/* What else is in an address follows from these. */
+static bool same_place(const wg_raw_access *a, const wg_raw_access *b) {
+    return a->buffer == b->buffer && a->offset == b->offset && memcmp(a->kept, b->kept, sizeof a->kept) == 0 &&
+           memcmp(a->reduced, b->reduced, sizeof a->reduced) == 0;
+}
+
 int wg_axes_access(wg_lowering *l, int buffer, const wg_view *over, int64_t chunk_step) {
-    wg_raw_access a;
-    memset(&a, 0, sizeof a);
-    a.buffer = buffer;
-    a.offset = over->offset;
+    wg_raw_access a = {.buffer = buffer, .offset = over->offset};
     for (int i = 0; i < l->nkept; i++) {
         if (l->kept_dim[i] >= 0) {
             a.kept[i] = over->stride[l->kept_dim[i]];
@@ -94,7 +97,7 @@ int wg_axes_access(wg_lowering *l, int buffer, const wg_view *over, int64_t chun
     bool on_rows = l->out->loop.mode == WG_LOOP_ROWS;
     a.uniform = (on_rows ? a.reduced[l->nreduced - 1] : a.kept[l->nkept - 1]) == 0;
     for (int i = 0; i < l->naccesses; i++) {
-        if (memcmp(&l->access[i], &a, sizeof a) == 0) {
+        if (same_place(&l->access[i], &a)) {
             return i;
         }
     }

@@ -63,7 +63,7 @@ typedef struct wg_partition {
 /* limit: instructions of a kernel, 0 for a kernel for each op. False when there is no memory. The result is freed either
  * way by wg_partition_free. */
 bool wg_partition_make(const wg_problem *p, int limit, wg_partition *out);
-void wg_partition_free(wg_partition *out);
+void wg_partition_free(wg_partition *p);
 
 /* Numbers the groups in the order they run: early ones first. order[i] is a group number; ngroups entries. */
 void wg_partition_order(const wg_partition *p, int *order);

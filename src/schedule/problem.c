@@ -61,6 +61,7 @@ static void count_edge(wg_graph *g, wg_node *n) {
 }
 
 static void need(walk *w, wg_node *n) {
+    wg_node *b = wg_base_of(n);
     for (wg_node *v = n; v && v->base; v = v->nin ? v->in[0] : NULL) {
         touch(w->g, v);
         if (v->index & SEEN) {
@@ -69,7 +70,6 @@ static void need(walk *w, wg_node *n) {
         v->index |= SEEN;
         save_for_backward(w->g, v);
     }
-    wg_node *b = wg_base_of(n);
     touch(w->g, b);
     if (b->flags & WG_NODE_LOST) {
         wg_fail(w->g, WG_ERR_LOST, "%s %s: its value was lost when a launch or a transfer failed; assign it again",
