@@ -41,14 +41,6 @@ void wg_str_addf(wg_str *s, const char *fmt, ...) {
     }
 }
 
-void wg_str_clear(wg_str *s) {
-    s->len = 0;
-    s->failed = false;
-    if (s->data) {
-        s->data[0] = '\0';
-    }
-}
-
 void wg_str_free(wg_str *s) {
     wg_mem_free(s->data);
     *s = (wg_str){0};

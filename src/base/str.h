@@ -14,7 +14,6 @@ typedef struct wg_str {
 void wg_str_add(wg_str *s, const char *text);
 void wg_str_addn(wg_str *s, const char *text, size_t n);
 void wg_str_addf(wg_str *s, const char *fmt, ...) WG_PRINTF(2, 3);
-void wg_str_clear(wg_str *s); /* empty, capacity kept */
 void wg_str_free(wg_str *s);
 /* s->data, or "" while there is none. */
 const char *wg_str_text(const wg_str *s);

@@ -185,8 +185,6 @@ bool wg_reserve_updates(wg_graph *g, size_t n);
 /* Sets (takes a reference) or drops a leaf's gradient; a new one is a pending update, for which room was reserved. */
 void wg_leaf_set_grad(wg_leaf *l, wg_node *grad);
 
-static inline bool wg_grad_enabled(const wg_graph *g) { return !g->scopes[g->nscopes - 1].no_grad; }
-
 /* A scope for the library's own temporaries: ends without running anything. */
 bool wg_scope_push(wg_graph *g);
 void wg_scope_pop(wg_graph *g);

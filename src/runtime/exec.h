@@ -47,8 +47,8 @@ void wg_exec_free(wg_exec *x);
 /*
  * Runs it on a problem of the same key. On success x->values[] holds, for each KEPT slot, a value that the caller takes
  * over; a value written over a leaf's bytes is the leaf's own struct, taken out of its node. All memory is obtained
- * before the first launch: WG_ERR_DEVICE_MEM and WG_ERR_NOMEM have changed nothing. If a launch fails, `lost` tells:
- * nodes whose bytes were to be overwritten have been marked WG_NODE_LOST.
+ * before the first launch: WG_ERR_DEVICE_MEM and WG_ERR_NOMEM have changed nothing. If a launch fails, nodes
+ * whose bytes were to be overwritten have been marked WG_NODE_LOST.
  */
 wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err);
 

@@ -68,9 +68,10 @@ static bool join(wg_partition *p, int group, int task) {
 static void take_map(wg_partition *p, int task) {
     const wg_task *t = &p->problem->tasks[task];
     wg_place *place_ = &p->places[task];
-    wg_probe(t->node, &place_->cost, &place_->coords);
+    bool coords;
+    wg_probe(t->node, &place_->cost, &coords);
     bool floating = p->limit > 0 && !t->node->op->elsewhere;
-    bool anywhere = !place_->coords;
+    bool anywhere = !coords;
     int closure = place_->cost;
     for (int k = 0; k < t->node->nin; k++) {
         int ref = t->in[k].ref;

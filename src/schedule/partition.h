@@ -46,7 +46,6 @@ typedef struct wg_place {
     int cost;          /* instructions of its own */
     int closure;       /* and with those of floating operands */
     bool anywhere;     /* the same value for every element: no memory, no coordinates */
-    bool coords;       /* its own expression uses coordinates */
     bool stored;       /* its bytes are written: another group reads it, or it is kept */
 } wg_place;
 
