@@ -2,7 +2,9 @@
 #include "api/context.h"
 
 #include "base/alloc.h"
+#include "schedule/memory.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -85,8 +87,8 @@ static void log_plan(const wg_ctx *ctx, const wg_exec *x, const wg_problem *p) {
     if (!ctx->engine.log_plan) {
         return;
     }
-    fprintf(stderr, "wengert: plan of %zu ops: %d kernels, %d temporary blocks%s\n", p->ntasks, x->plan->nsteps,
-            x->plan->nblocks, x->queue == WG_QUEUE_INLINE ? ", inline" : "");
+    fprintf(stderr, "wengert: plan of %zu ops: %d kernels, %" PRId64 " bytes%s\n", p->ntasks, x->plan->nsteps,
+            wg_plan_bytes(x->plan), x->queue == WG_QUEUE_INLINE ? ", inline" : "");
     for (int i = 0; i < x->plan->nsteps; i++) {
         fprintf(stderr, "wengert:   %2d %s\n", i + 1, x->plan->steps[i].ops);
     }

@@ -160,7 +160,7 @@ static bool allocate(wg_exec *x) {
     x->values = wg_mem_zalloc(n * sizeof *x->values);
     x->mem = wg_mem_zalloc(n * sizeof *x->mem);
     x->offset = wg_mem_zalloc(n * sizeof *x->offset);
-    x->blocks = wg_mem_zalloc(((size_t)x->plan->nblocks + 1) * sizeof *x->blocks);
+    x->blocks = wg_mem_zalloc(((size_t)x->plan->narenas + 1) * sizeof *x->blocks);
     return x->steps && x->values && x->mem && x->offset && x->blocks;
 }
 

@@ -13,7 +13,7 @@
 static size_t slot_bytes(const wg_slot *s) { return (size_t)s->elems * wg_dtype_size((wg_dtype)s->dtype); }
 
 static void release(wg_engine *e, wg_exec *x, bool kept_too) {
-    for (int b = 0; b <= x->plan->nblocks; b++) {
+    for (int b = 0; b <= x->plan->narenas; b++) {
         wg_pool_put(&e->pool, x->blocks[b]);
         x->blocks[b] = NULL;
     }
@@ -69,14 +69,14 @@ wg_status wg_exec_check(wg_engine *e, wg_err *err) {
 /* Obtains everything the run writes to: all of it, or nothing. */
 static wg_status obtain(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err) {
     wg_plan *plan = x->plan;
-    for (int b = 0; b < plan->nblocks; b++) {
-        wg_status status = wg_pool_get(&e->pool, (size_t)plan->blocks[b], &x->blocks[b], err);
+    for (int b = 0; b < plan->narenas; b++) {
+        wg_status status = wg_pool_get(&e->pool, (size_t)plan->arenas[b], &x->blocks[b], err);
         if (status != WG_OK) {
             return status;
         }
     }
     if (x->scratch_bytes) {
-        wg_status status = wg_pool_get(&e->pool, x->scratch_bytes, &x->blocks[plan->nblocks], err);
+        wg_status status = wg_pool_get(&e->pool, x->scratch_bytes, &x->blocks[plan->narenas], err);
         if (status != WG_OK) {
             return status;
         }
@@ -111,12 +111,12 @@ static void locate(wg_exec *x) {
             x->values[i] = x->values[s->over];
         }
         if (s->kind == WG_SLOT_TEMP) {
-            block = i == plan->scratch_slot ? x->blocks[plan->nblocks] : s->block >= 0 ? x->blocks[s->block] : NULL;
+            block = i == plan->scratch_slot ? x->blocks[plan->narenas] : s->arena >= 0 ? x->blocks[s->arena] : NULL;
         } else if (x->values[i]) {
             block = x->values[i]->block;
         }
         x->mem[i] = block ? block->mem : NULL;
-        x->offset[i] = block ? block->offset : 0;
+        x->offset[i] = block ? block->offset + (size_t)s->at : 0;
     }
 }
 

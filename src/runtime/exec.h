@@ -24,7 +24,7 @@ typedef struct wg_exec {
     size_t scratch_bytes;
     /* Scratch of a run: where each slot and block lies. */
     wg_value **values;  /* by slot: kept and leaf values of the run under way */
-    wg_block **blocks;  /* plan->nblocks temporaries, then the scratch */
+    wg_block **blocks;  /* the plan's arenas, then the scratch */
     const wg_mem **mem; /* by slot */
     size_t *offset;     /* by slot, in bytes */
 } wg_exec;

@@ -1,11 +1,11 @@
-/* Where a plan's values lie. */
+/* Where a plan's values lie. Time is counted in launches, named by their first step. */
 #include "schedule/memory.h"
 
 #include "base/alloc.h"
 #include "schedule/geometry.h"
 #include "tensor/dtype.h"
 
-/* ---- writing over a leaf ---------------------------------------------------------------------------------------------- */
+/* ---- writing over what dies ------------------------------------------------------------------------------------------- */
 
 static int64_t value_of(const wg_lowered *l, int param) { return param < 0 ? 0 : l->params[param].value; }
 
@@ -35,7 +35,7 @@ static bool store_follows_loads(const wg_loop *loop, const wg_store *s) {
     return loop->mode == WG_LOOP_COLUMNS || loop->inst[s->inst].stage > 0;
 }
 
-static bool may_overwrite(const wg_step *step, int out_buffer, int leaf_buffer) {
+static bool may_overwrite(const wg_step *step, int out_buffer, int in_buffer) {
     const wg_loop *loop = &step->l.loop;
     const wg_store *store = NULL;
     for (int i = 0; i < loop->nstores; i++) {
@@ -44,126 +44,254 @@ static bool may_overwrite(const wg_step *step, int out_buffer, int leaf_buffer) 
         }
     }
     if (!store || !store_follows_loads(loop, store) ||
-        step->l.buffers[out_buffer].dtype != step->l.buffers[leaf_buffer].dtype) {
+        step->l.buffers[out_buffer].dtype != step->l.buffers[in_buffer].dtype) {
         return false;
     }
     /* Reads with an index go anywhere. A matmul reads its operands long before it stores. */
     for (int i = 0; i < loop->ninsts; i++) {
         const wg_inst *in = &loop->inst[i];
-        if (in->prim == WG_P_LOAD && loop->access[in->access].buffer == leaf_buffer &&
+        if (in->prim == WG_P_LOAD && loop->access[in->access].buffer == in_buffer &&
             (in->a >= 0 || in->b >= 0 ||
              !same_address(&step->l, &loop->access[in->access], &loop->access[store->access]))) {
             return false;
         }
     }
-    return step->kind == WG_GROUP_LOOP || (step->kind == WG_GROUP_MATMUL && leaf_buffer > 1);
+    return step->kind == WG_GROUP_LOOP || (step->kind == WG_GROUP_MATMUL && in_buffer > 1);
 }
 
-static void overwrite_leaves(wg_plan *plan, const wg_problem *p) {
-    for (int i = 0; i < plan->nsteps; i++) {
+/* Whether a step of the launch beside `step` uses the slot. */
+static bool used_beside(const wg_plan *plan, int launch, int step, int slot) {
+    for (int i = launch; i < launch + plan->steps[launch].bundle; i++) {
+        const wg_lowered *l = &plan->steps[i].l;
+        for (int b = 0; i != step && b < l->nbuffers; b++) {
+            if (l->buffers[b].slot == slot) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* A kept value takes over the bytes of a leaf that nobody else has, a temporary those of another temporary. */
+static bool can_take(const wg_plan *plan, const wg_problem *p, const wg_slot *out, int s) {
+    const wg_slot *in = &plan->slots[s];
+    bool fits = out->kind == WG_SLOT_KEPT ? in->kind == WG_SLOT_LEAF && p->leaves[s].dying
+                                          : in->kind == WG_SLOT_TEMP && s != plan->scratch_slot;
+    return fits && !in->taken && in->elems == out->elems;
+}
+
+static void take_over(wg_plan *plan, const wg_problem *p, int launch, int i) {
+    const wg_step *step = &plan->steps[i];
+    for (int o = 0; o < step->l.nbuffers; o++) {
+        wg_slot *out = &plan->slots[step->l.buffers[o].slot];
+        bool wants = step->l.buffers[o].written && (out->kind == WG_SLOT_KEPT || out->kind == WG_SLOT_TEMP) &&
+                     out->over < 0 && out->first == launch && step->l.buffers[o].slot != plan->scratch_slot;
+        for (int b = 0; wants && out->over < 0 && b < step->l.nbuffers; b++) {
+            int s = step->l.buffers[b].slot;
+            wg_slot *in = &plan->slots[s];
+            if (!step->l.buffers[b].written && in->last == launch && can_take(plan, p, out, s) &&
+                may_overwrite(step, o, b) && !used_beside(plan, launch, i, s)) {
+                in->taken = true;
+                out->over = s;
+            }
+        }
+    }
+}
+
+static void overwrite(wg_plan *plan, const wg_problem *p) {
+    for (int t = 0; t < plan->nsteps; t += plan->steps[t].bundle) {
+        for (int i = t; i < t + plan->steps[t].bundle; i++) {
+            take_over(plan, p, t, i);
+        }
+    }
+}
+
+/* ---- the arena -------------------------------------------------------------------------------------------------------- */
+
+/* Bytes in use at a moment, sorted by arena and place. */
+typedef struct span {
+    int arena, until;
+    int64_t at, bytes;
+} span;
+
+typedef struct layout {
+    wg_plan *plan;
+    int64_t largest; /* bytes an arena may have */
+    span *spans;
+    size_t nspans, cap;
+} layout;
+
+static void expire(layout *y, int now) {
+    size_t out = 0;
+    for (size_t i = 0; i < y->nspans; i++) {
+        if (y->spans[i].until >= now) {
+            y->spans[out++] = y->spans[i];
+        }
+    }
+    y->nspans = out;
+}
+
+/* The smallest gap that holds `bytes`; else the end of the last arena, or a new one. Returns where in spans it goes. */
+static size_t find_gap(const layout *y, span *s) {
+    size_t best = SIZE_MAX;
+    int64_t best_size = INT64_MAX, best_at = 0;
+    int best_arena = 0;
+    size_t i = 0;
+    for (int a = 0; a < y->plan->narenas; a++) {
+        int64_t at = 0;
+        for (;; i++) {
+            bool inside = i < y->nspans && y->spans[i].arena == a;
+            int64_t size = (inside ? y->spans[i].at : y->plan->arenas[a]) - at;
+            if (size >= s->bytes && size < best_size) {
+                best = i;
+                best_size = size;
+                best_at = at;
+                best_arena = a;
+            }
+            if (!inside) {
+                break;
+            }
+            at = y->spans[i].at + y->spans[i].bytes;
+        }
+    }
+    s->arena = best_arena;
+    s->at = best_at;
+    return best;
+}
+
+static bool place(layout *y, wg_slot *slot) {
+    wg_plan *plan = y->plan;
+    int64_t bytes = slot->elems * (int64_t)wg_dtype_size((wg_dtype)slot->dtype);
+    span s = {.until = slot->last, .bytes = (bytes + 255) / 256 * 256};
+    s.bytes = s.bytes ? s.bytes : 256;
+    if (!WG_RESERVE(y->spans, y->nspans, y->cap)) {
+        return false;
+    }
+    size_t i = find_gap(y, &s);
+    if (i == SIZE_MAX) {
+        i = y->nspans;
+        const span *end = i > 0 && y->spans[i - 1].arena == plan->narenas - 1 ? &y->spans[i - 1] : NULL;
+        s.arena = plan->narenas - 1;
+        s.at = end ? end->at + end->bytes : 0;
+        if (s.arena < 0 || s.at + s.bytes > y->largest) {
+            s.arena = plan->narenas++;
+            s.at = 0;
+            plan->arenas[s.arena] = 0;
+        }
+        int64_t *arena = &plan->arenas[s.arena];
+        *arena = s.at + s.bytes > *arena ? s.at + s.bytes : *arena;
+    }
+    for (size_t k = y->nspans++; k > i; k--) {
+        y->spans[k] = y->spans[k - 1];
+    }
+    y->spans[i] = s;
+    slot->arena = s.arena;
+    slot->at = s.at;
+    return true;
+}
+
+/* Best fit in order of time. What takes over a temporary's bytes lies there, and keeps them in use. */
+static bool arrange(wg_plan *plan, int64_t largest) {
+    layout y = {.plan = plan, .largest = largest};
+    plan->arenas = wg_mem_alloc(((size_t)plan->nslots + 1) * sizeof *plan->arenas);
+    bool ok = plan->arenas != NULL;
+    for (int i = 0, t = 0; ok && i < plan->nsteps; i++) {
         const wg_step *step = &plan->steps[i];
-        for (int o = 0; o < step->l.nbuffers; o++) {
-            wg_slot *out = &plan->slots[step->l.buffers[o].slot];
-            if (!step->l.buffers[o].written || out->kind != WG_SLOT_KEPT || out->over >= 0) {
+        if (step->bundle > 0) {
+            t = i;
+            expire(&y, t);
+        }
+        for (int b = 0; ok && b < step->l.nbuffers; b++) {
+            int number = step->l.buffers[b].slot;
+            wg_slot *s = &plan->slots[number];
+            if (s->kind != WG_SLOT_TEMP || s->first != t || s->arena >= 0 || number == plan->scratch_slot) {
                 continue;
             }
-            for (int b = 0; b < step->l.nbuffers && out->over < 0; b++) {
-                int s = step->l.buffers[b].slot;
-                wg_slot *leaf = &plan->slots[s];
-                if (leaf->kind == WG_SLOT_LEAF && p->leaves[s].dying && leaf->over < 0 && leaf->last == i &&
-                    leaf->elems == out->elems && may_overwrite(step, o, b)) {
-                    out->over = s;
-                    leaf->over = step->l.buffers[o].slot; /* taken */
+            if (s->over < 0) {
+                ok = place(&y, s);
+                continue;
+            }
+            const wg_slot *root = &plan->slots[s->over];
+            s->arena = root->arena;
+            s->at = root->at;
+            for (size_t k = 0; k < y.nspans; k++) {
+                if (y.spans[k].arena == s->arena && y.spans[k].at == s->at) {
+                    y.spans[k].until = s->last;
                 }
             }
         }
     }
-}
-
-/* ---- blocks for temporaries ------------------------------------------------------------------------------------------- */
-
-/* The best block free for good at step `now`: the smallest that is large enough, else the largest to enlarge. */
-static int free_block(const wg_plan *plan, const int *busy_until, int now, int64_t bytes) {
-    int best = -1;
-    for (int b = 0; b < plan->nblocks; b++) {
-        if (busy_until[b] >= now) {
-            continue;
-        }
-        int64_t size = plan->blocks[b], chosen = best < 0 ? 0 : plan->blocks[best];
-        if (best < 0 || (size >= bytes ? chosen < bytes || size < chosen : chosen < bytes && size > chosen)) {
-            best = b;
-        }
-    }
-    return best;
-}
-
-static bool share_blocks(wg_plan *plan) {
-    int *busy_until = wg_mem_alloc(((size_t)plan->nslots + 1) * sizeof *busy_until);
-    plan->blocks = wg_mem_alloc(((size_t)plan->nslots + 1) * sizeof *plan->blocks);
-    for (int i = 0; busy_until && plan->blocks && i < plan->nsteps; i++) {
-        const wg_step *step = &plan->steps[i];
-        for (int b = 0; b < step->l.nbuffers; b++) {
-            wg_slot *s = &plan->slots[step->l.buffers[b].slot];
-            if (s->kind != WG_SLOT_TEMP || s->first != i || s->block >= 0 ||
-                step->l.buffers[b].slot == plan->scratch_slot) {
-                continue;
-            }
-            int64_t bytes = s->elems * (int64_t)wg_dtype_size((wg_dtype)s->dtype);
-            int block = free_block(plan, busy_until, i, bytes);
-            if (block < 0) {
-                block = plan->nblocks++;
-                plan->blocks[block] = 0;
-            }
-            plan->blocks[block] = bytes > plan->blocks[block] ? bytes : plan->blocks[block];
-            busy_until[block] = s->last;
-            s->block = block;
-        }
-    }
-    bool ok = busy_until && plan->blocks;
-    wg_mem_free(busy_until);
+    wg_mem_free(y.spans);
     return ok;
 }
 
 /* ---- slots ------------------------------------------------------------------------------------------------------------- */
 
+static wg_slot slot_of(wg_slot_kind kind, wg_dtype dtype, int64_t elems) {
+    return (wg_slot){.kind = (uint8_t)kind,
+                     .dtype = (uint8_t)dtype,
+                     .elems = elems,
+                     .first = -1,
+                     .last = -1,
+                     .over = -1,
+                     .arena = -1};
+}
+
 static void fill_slots(wg_plan *plan, const wg_partition *part) {
     const wg_problem *p = part->problem;
     for (size_t i = 0; i < p->nleaves; i++) {
         const wg_node *n = p->leaves[i].node;
-        plan->slots[i] = (wg_slot){WG_SLOT_LEAF, n->dtype, wg_shape_numel(*n->shape), -1, -1, -1, -1};
+        plan->slots[i] = slot_of(WG_SLOT_LEAF, (wg_dtype)n->dtype, wg_shape_numel(*n->shape));
     }
     for (size_t i = 0; i < p->ntasks; i++) {
         const wg_node *n = p->tasks[i].node;
         const wg_place *place = &part->places[i];
-        wg_slot *s = &plan->slots[wg_slot_task(p, (int)i)], *extra = &plan->slots[wg_slot_extra(p, (int)i)];
-        uint8_t kind = p->tasks[i].keep ? WG_SLOT_KEPT : place->stored ? WG_SLOT_TEMP : WG_SLOT_NONE;
-        *s = (wg_slot){kind, n->dtype, wg_shape_numel(*n->shape), -1, -1, -1, -1};
-        *extra = (wg_slot){.first = -1, .last = -1, .block = -1, .over = -1};
+        wg_slot_kind kind = p->tasks[i].keep ? WG_SLOT_KEPT : place->stored ? WG_SLOT_TEMP : WG_SLOT_NONE;
+        wg_slot *extra = &plan->slots[wg_slot_extra(p, (int)i)];
+        plan->slots[wg_slot_task(p, (int)i)] = slot_of(kind, (wg_dtype)n->dtype, wg_shape_numel(*n->shape));
+        *extra = slot_of(WG_SLOT_NONE, WG_F32, 0);
         if (place->copy_group >= 0) {
-            extra->kind = WG_SLOT_TEMP;
-            extra->dtype = n->in[0]->dtype;
-            extra->elems = wg_shape_numel(*n->in[0]->shape);
+            *extra = slot_of(WG_SLOT_TEMP, (wg_dtype)n->in[0]->dtype, wg_shape_numel(*n->in[0]->shape));
         } else if (place->partial_group >= 0) {
-            extra->kind = WG_SLOT_TEMP;
-            extra->dtype = n->dtype;
-            extra->elems = wg_shape_numel(part->groups[place->group].space);
+            *extra = slot_of(WG_SLOT_TEMP, (wg_dtype)n->dtype, wg_shape_numel(part->groups[place->group].space));
         }
     }
+    plan->slots[plan->scratch_slot] = slot_of(WG_SLOT_TEMP, WG_F32, 0);
+    plan->slots[plan->trap_slot] = slot_of(WG_SLOT_NONE, WG_I64, 2);
 }
 
 static void use_slots(wg_plan *plan) {
-    for (int i = 0; i < plan->nsteps; i++) {
+    for (int i = 0, t = 0; i < plan->nsteps; i++) {
         const wg_step *step = &plan->steps[i];
+        t = step->bundle > 0 ? i : t;
         for (int b = 0; b < step->l.nbuffers; b++) {
             wg_slot *s = &plan->slots[step->l.buffers[b].slot];
-            s->first = s->first < 0 ? i : s->first;
-            s->last = i;
+            s->first = s->first < 0 ? t : s->first;
+            s->last = t;
         }
     }
 }
 
-bool wg_plan_memory(wg_plan *plan, const wg_partition *part) {
+static int64_t new_bytes(const wg_plan *plan) {
+    int64_t bytes = 0;
+    for (int i = 0; i < plan->nslots; i++) {
+        const wg_slot *s = &plan->slots[i];
+        bytes += s->kind == WG_SLOT_KEPT && s->over < 0 ? s->elems * (int64_t)wg_dtype_size((wg_dtype)s->dtype) : 0;
+    }
+    return bytes;
+}
+
+void wg_plan_memory_drop(wg_plan *plan) {
+    wg_mem_free(plan->slots);
+    wg_mem_free(plan->arenas);
+    plan->slots = NULL;
+    plan->arenas = NULL;
+    plan->nslots = plan->narenas = 0;
+}
+
+bool wg_plan_memory(wg_plan *plan, const wg_partition *part, int64_t largest) {
     const wg_problem *p = part->problem;
+    wg_plan_memory_drop(plan);
     plan->nslots = (int)(p->nleaves + 2 * p->ntasks) + 2;
     plan->scratch_slot = wg_slot_scratch(p);
     plan->trap_slot = wg_slot_trap(p);
@@ -172,9 +300,16 @@ bool wg_plan_memory(wg_plan *plan, const wg_partition *part) {
         return false;
     }
     fill_slots(plan, part);
-    plan->slots[plan->scratch_slot] = (wg_slot){WG_SLOT_TEMP, WG_F32, 0, -1, -1, -1, -1};
-    plan->slots[plan->trap_slot] = (wg_slot){WG_SLOT_NONE, WG_I64, 2, -1, -1, -1, -1};
     use_slots(plan);
-    overwrite_leaves(plan, p);
-    return share_blocks(plan);
+    overwrite(plan, p);
+    plan->kept_bytes = new_bytes(plan);
+    return arrange(plan, largest);
+}
+
+int64_t wg_plan_bytes(const wg_plan *plan) {
+    int64_t bytes = plan->kept_bytes;
+    for (int i = 0; i < plan->narenas; i++) {
+        bytes += plan->arenas[i];
+    }
+    return bytes;
 }

@@ -1,10 +1,15 @@
-/* Where a plan's values lie: bytes of their own, bytes of a leaf that nothing reads any more, or a shared block. */
+/* Where a plan's values lie: bytes of their own, bytes of a leaf that nothing reads any more, or a place in an arena that
+ * temporaries share by lifetime. */
 #ifndef WG_SCHEDULE_MEMORY_H
 #define WG_SCHEDULE_MEMORY_H
 
 #include "schedule/plan.h"
 
-/* Fills slots and blocks of a plan whose steps are lowered. False when there is no memory. */
-bool wg_plan_memory(wg_plan *plan, const wg_partition *part);
+/* Fills slots and arenas of a plan whose steps are lowered and bundled, anew if they were filled before. `largest`: bytes
+ * the device allocates at once. False when there is no memory. */
+bool wg_plan_memory(wg_plan *plan, const wg_partition *part, int64_t largest);
+void wg_plan_memory_drop(wg_plan *plan);
+/* Bytes that a run takes beyond those of its leaves: arenas and kept values, without the scratch of matmuls. */
+int64_t wg_plan_bytes(const wg_plan *plan);
 
 #endif

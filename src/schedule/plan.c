@@ -98,6 +98,7 @@ static bool make_step(const wg_partition *part, int group, wg_form form, const w
     const wg_group *g = &part->groups[group];
     const wg_task *t = &p->tasks[g->entries[0].task];
     s->kind = g->kind;
+    s->bundle = 1;
     describe_ops(part, g, s);
     switch (g->kind) {
     case WG_GROUP_LOOP:
@@ -147,7 +148,8 @@ static wg_plan *attempt(const wg_problem *p, int limit, wg_form form, const wg_l
     wg_partition part;
     bool ok = wg_partition_make(p, limit, &part) && plan;
     *too_large = false;
-    ok = ok && steps_of(plan, &part, form, limits, too_large) && wg_plan_memory(plan, &part);
+    ok =
+        ok && steps_of(plan, &part, form, limits, too_large) && wg_plan_memory(plan, &part, (int64_t)limits->max_alloc);
     wg_partition_free(&part);
     if (!ok) {
         wg_plan_free(plan);
@@ -181,7 +183,6 @@ void wg_plan_free(wg_plan *plan) {
         wg_lowered_free(&plan->steps[i].l);
     }
     wg_mem_free(plan->steps);
-    wg_mem_free(plan->slots);
-    wg_mem_free(plan->blocks);
+    wg_plan_memory_drop(plan);
     wg_mem_free(plan);
 }

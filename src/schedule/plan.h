@@ -12,15 +12,17 @@ typedef enum wg_slot_kind {
     WG_SLOT_NONE, /* not used: its task floats, or lives in registers */
     WG_SLOT_LEAF, /* bytes that were there before */
     WG_SLOT_KEPT, /* bytes that stay */
-    WG_SLOT_TEMP  /* bytes that go with the plan: block `block` */
+    WG_SLOT_TEMP  /* bytes that go with the plan: at `at` in arena `arena` */
 } wg_slot_kind;
 
 typedef struct wg_slot {
     uint8_t kind, dtype;
+    bool taken; /* something else is written over its bytes when it dies */
     int64_t elems;
-    int first, last; /* steps that write it first and use it last */
-    int block;       /* TEMP */
-    int over;        /* KEPT: the leaf slot whose bytes it takes over, -1 for bytes of its own */
+    int first, last; /* launches that write it first and use it last, by their first step */
+    int over;   /* the slot whose bytes it takes over: a leaf if KEPT, another TEMP if TEMP; -1 for bytes of its own */
+    int arena;  /* TEMP; -1: has none */
+    int64_t at; /* TEMP: where its bytes start in the arena */
 } wg_slot;
 
 /* The product of a matmul step; strides and offsets in elements. Buffers 0 and 1 of the step are its operands, 2 is
@@ -42,6 +44,9 @@ typedef struct wg_scatter {
 
 typedef struct wg_step {
     wg_group_kind kind;
+    /* How many steps from this one on share a launch: kernels of one text on other tensors, none of which needs another
+     * (the updates of a model's parameters). 1 for a launch of its own, 0 for those behind the first. */
+    int bundle;
     wg_lowered l;
     wg_product product;
     wg_scatter scatter;
@@ -53,11 +58,14 @@ typedef struct wg_plan {
     int nsteps;
     wg_slot *slots;
     int nslots;
-    int64_t *blocks; /* bytes of each temporary block */
-    int nblocks;
-    int scratch_slot; /* scratch of matmul steps; its size is the runtime's */
-    int trap_slot;    /* the engine's trap words; used if its `first` is not -1 */
-    int64_t work;     /* elements and multiply-adds of all steps: what the queue is chosen by */
+    int nlaunches;   /* steps that are not behind another in a bundle */
+    int64_t *arenas; /* bytes of each arena, where temporaries lie by lifetime; one, unless the device's largest
+                        * allocation is smaller */
+    int narenas;
+    int64_t kept_bytes; /* of new bytes for kept values */
+    int scratch_slot;   /* scratch of matmul steps; its size is the runtime's */
+    int trap_slot;      /* the engine's trap words; used if its `first` is not -1 */
+    int64_t work;       /* elements and multiply-adds of all steps: what the queue is chosen by */
 } wg_plan;
 
 /* The plan of a problem for a device; NULL with the error set (out of memory, or an op that no kernel can hold). */
