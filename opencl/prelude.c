@@ -21,6 +21,7 @@ static const char prelude[] =
     "#define LOCAL __local\n"
     "#define LOCAL_PTR __local\n"
     "#define RESTRICT restrict\n"
+    "#define BY_VALUE const\n"
     "#define UNROLL _Pragma(\"unroll\")\n"
     "#define LID(d) ((int)get_local_id(d))\n"
     "#define LSZ(d) ((int)get_local_size(d))\n"

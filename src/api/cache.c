@@ -87,10 +87,13 @@ static void log_plan(const wg_ctx *ctx, const wg_exec *x, const wg_problem *p) {
     if (!ctx->engine.log_plan) {
         return;
     }
-    fprintf(stderr, "wengert: plan of %zu ops: %d kernels, %" PRId64 " bytes%s\n", p->ntasks, x->plan->nsteps,
+    fprintf(stderr, "wengert: plan of %zu ops: %d kernels, %" PRId64 " bytes%s\n", p->ntasks, x->plan->nlaunches,
             wg_plan_bytes(x->plan), x->queue == WG_QUEUE_INLINE ? ", inline" : "");
-    for (int i = 0; i < x->plan->nsteps; i++) {
-        fprintf(stderr, "wengert:   %2d %s\n", i + 1, x->plan->steps[i].ops);
+    int kernel = 0;
+    for (int i = 0; i < x->plan->nsteps; i += x->plan->steps[i].bundle) {
+        const wg_step *s = &x->plan->steps[i];
+        fprintf(stderr, s->bundle > 1 ? "wengert:   %2d %s, %d times\n" : "wengert:   %2d %s\n", ++kernel, s->ops,
+                s->bundle);
     }
 }
 

@@ -17,6 +17,20 @@ void wg_print_loop(const wg_lowered *l, wg_form form, wg_str *body, wg_str *need
     print(l, form, body, needs, form == WG_SIMD ? wg_text_simd : wg_text_simt);
 }
 
+static void simd_bundle(wg_text *t) {
+    t->bundle = true;
+    wg_text_simd(t);
+}
+
+static void simt_bundle(wg_text *t) {
+    t->bundle = true;
+    wg_text_simt(t);
+}
+
+void wg_print_bundle(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs) {
+    print(l, form, body, needs, form == WG_SIMD ? simd_bundle : simt_bundle);
+}
+
 void wg_print_epilogue(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs) {
     print(l, form, body, needs, wg_text_epilogue);
 }

@@ -11,6 +11,16 @@
 
 /* Prints a loop step. Its text depends on structure alone: equal texts are one kernel. */
 void wg_print_loop(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs);
+
+/*
+ * The kernel of a bundle does the same on many tensors, one after the other. Its arguments are WG_BUNDLE_CHUNKS pieces of
+ * memory, a table with a row for each tensor, and a struct by value: where the rows begin, how many there are, how far
+ * apart their scalars are (0: all have the same), the scalars. A row holds, for each buffer, which piece it lies in, then the
+ * parameters that are no scalars. Scalars change from step to step, rows do not.
+ */
+enum { WG_BUNDLE_CHUNKS = 8, WG_BUNDLE_SCALARS = 96 };
+void wg_print_bundle(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs);
+static inline bool wg_in_row(const wg_argument *p) { return p->kind == WG_PARAM_VALUE || p->kind == WG_PARAM_OFFSET; }
 /* Prints the function that takes a product's results; the matmul kernel's own text follows from src/kernels. */
 void wg_print_epilogue(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs);
 /* Prints an index_add of a dtype; its parameters are outer, n, inner, count, the buffers' offsets, and what a trap

@@ -86,10 +86,8 @@ void wg_text_simd(wg_text *t) {
         return;
     }
     wg_text_find_stash(t);
-    wg_str_addf(s, "typedef struct { i64 v[%d]; } %s_params;\n", t->l->nparams, t->name);
-    wg_str_addf(s, "KERNEL_GROUP(1, 1, 1) %s(", t->name);
-    wg_text_params(t, s, 0);
-    wg_str_add(s, ") {\n");
+    wg_text_head(t, 1);
+    wg_text_enter(t);
     wg_text_ones(t, 4);
     bool on_rows = loop->mode == WG_LOOP_ROWS;
     int axes = loop->nkept - (on_rows ? 0 : 1);
@@ -120,6 +118,7 @@ void wg_text_simd(wg_text *t) {
         print_body(t, 12, need);
         wg_str_add(s, "        }\n");
     }
-    wg_str_add(s, "    }\n}\n");
+    wg_str_add(s, "    }\n");
+    wg_text_leave(t);
     wg_mem_free(need);
 }

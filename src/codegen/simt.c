@@ -106,13 +106,12 @@ void wg_text_simt(wg_text *t) {
         return;
     }
     wg_text_find_stash(t);
-    wg_str_addf(s, "typedef struct { i64 v[%d]; } %s_params;\n", t->l->nparams, t->name);
-    wg_str_addf(s, "KERNEL_GROUP(%d, 1, 1) %s(", on_rows ? WG_GROUP_ITEMS_ROWS : WG_GROUP_ITEMS_MAP, t->name);
-    wg_text_params(t, s, 0);
-    wg_str_add(s, ") {\n    const int n = 1;\n");
+    wg_text_head(t, on_rows ? WG_GROUP_ITEMS_ROWS : WG_GROUP_ITEMS_MAP);
+    wg_str_add(s, "    const int n = 1;\n");
     if (on_rows) {
         print_scratch(t);
     }
+    wg_text_enter(t);
     wg_text_ones(t, 4);
     int axes = loop->nkept - (on_rows ? 0 : 1);
     wg_str_add(s, "    const i64 rows = 1");
@@ -132,7 +131,8 @@ void wg_text_simt(wg_text *t) {
     wg_text_rows(t, 8, on_rows ? "u" : "u / inner");
     wg_text_bases(t, 8);
     print_body(t, 8, need);
-    wg_str_add(s, "    }\n}\n");
+    wg_str_add(s, "    }\n");
+    wg_text_leave(t);
     wg_mem_free(need);
 }
 

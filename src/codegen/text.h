@@ -14,6 +14,7 @@
 typedef struct wg_text {
     const wg_lowered *l;
     wg_form form;
+    bool bundle; /* it works on many tensors: see wg_print_bundle */
     const char *name;
     wg_str body;
     wg_str needs; /* names of sections, a space after each */
@@ -47,6 +48,12 @@ void wg_text_acc_step(wg_text *t, int inst, int indent, bool masked, const char 
 /* Kernel parameters "GLOBAL f32 *b0, ..., const NAME_params p", and as arguments "b0, ..., p". */
 void wg_text_params(const wg_text *t, wg_str *out, int from);
 void wg_text_args(const wg_text *t, wg_str *out, int from);
+
+/* The kernel's head, its `items` work-items to a group; then, behind what stands at its top scope, the start of the work
+ * on one set of tensors, and its end. */
+void wg_text_head(wg_text *t, int items);
+void wg_text_enter(wg_text *t);
+void wg_text_leave(wg_text *t);
 
 /* Prints the kernel named t->name into t->body. */
 void wg_text_simd(wg_text *t);

@@ -31,14 +31,29 @@ static int64_t shares(const wg_engine *e, const wg_exec *x, const wg_lowered *l)
     return least(least(l->units, most), 1 + l->elems / LEAST_SHARE);
 }
 
-static void compile_loop(const wg_engine *e, const wg_exec *x, wg_step *step, wg_exec_step *s, wg_kernel_want *want) {
-    wg_print_loop(&step->l, e->form, &want->body, &want->needs);
-    if (e->form == WG_SIMD) {
-        shape_launch(s, shares(e, x, &step->l), 1, e->dev.limits);
-    } else if (step->l.loop.mode == WG_LOOP_ROWS) {
-        shape_launch(s, step->l.results, 64, e->dev.limits);
+/* A bundle's launch is as large as its largest step asks for: the others find less to do in it. */
+static void compile_loop(const wg_engine *e, wg_exec *x, wg_step *step, wg_exec_step *s, wg_kernel_want *want) {
+    wg_lowered most = step->l; /* for its sizes alone */
+    most.units = most.elems = 0;
+    for (int i = 0; i < step->bundle; i++) {
+        const wg_lowered *l = &step[i].l;
+        most.results = l->results > most.results ? l->results : most.results;
+        most.units += l->units;
+        most.elems += l->elems;
+    }
+    if (step->bundle > 1) {
+        wg_print_bundle(&step->l, e->form, &want->body, &want->needs);
+        s->table_at = x->table_words;
+        x->table_words += (size_t)(step->bundle * wg_bundle_row(&step->l));
     } else {
-        shape_launch(s, (step->l.results + 255) / 256, 256, e->dev.limits);
+        wg_print_loop(&step->l, e->form, &want->body, &want->needs);
+    }
+    if (e->form == WG_SIMD) {
+        shape_launch(s, shares(e, x, &most), 1, e->dev.limits);
+    } else if (step->l.loop.mode == WG_LOOP_ROWS) {
+        shape_launch(s, most.results, 64, e->dev.limits);
+    } else {
+        shape_launch(s, (most.results + 255) / 256, 256, e->dev.limits);
     }
 }
 
@@ -138,7 +153,9 @@ static bool compile_steps(const wg_engine *e, wg_exec *x, wg_kernel_want *wants)
         }
         switch (step->kind) {
         case WG_GROUP_LOOP:
-            compile_loop(e, x, step, s, &wants[i]);
+            if (step->bundle > 0) { /* the first of a bundle speaks for all */
+                compile_loop(e, x, step, s, &wants[i]);
+            }
             break;
         case WG_GROUP_MATMUL:
             compile_matmul(e, x, step, s, &wants[i]);
@@ -177,6 +194,11 @@ wg_exec *wg_exec_make(wg_engine *e, wg_plan *plan, wg_err *err) {
         x->queue = WG_QUEUE_INLINE;
     }
     ok = ok && compile_steps(e, x, wants);
+    if (ok && x->table_words) {
+        x->rows = wg_mem_zalloc(2 * x->table_words * sizeof *x->rows);
+        x->rows_written = x->rows ? x->rows + x->table_words : NULL;
+        ok = x->rows != NULL;
+    }
     if (!ok) {
         wg_err_set(err, WG_ERR_NOMEM, "out of host memory for a plan");
     } else if (!e->dev.limits->interprets) {
@@ -205,6 +227,10 @@ void wg_exec_free(wg_exec *x) {
         wg_mem_free(x->steps[i].params);
         wg_mem_free(x->steps[i].fixups);
     }
+    if (x->table) {
+        wg_value_free(x->pool, x->table);
+    }
+    wg_mem_free(x->rows);
     wg_plan_free(x->plan);
     wg_mem_free(x->steps);
     wg_mem_free(x->values);

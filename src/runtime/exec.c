@@ -139,7 +139,7 @@ static int64_t scalar_bits(double value, uint8_t dtype) {
     return value >= 0x1p63 ? INT64_MAX : value <= -0x1p63 ? INT64_MIN : (int64_t)value;
 }
 
-static void fill_params(const wg_exec *x, int step, const wg_problem *p, int64_t *out) {
+void wg_exec_params(const wg_exec *x, int step, const wg_problem *p, int64_t *out) {
     const wg_exec_step *s = &x->steps[step];
     const wg_lowered *l = &x->plan->steps[step].l;
     memcpy(out, s->params, (size_t)s->nparams * sizeof *out);
@@ -157,7 +157,7 @@ static void fill_params(const wg_exec *x, int step, const wg_problem *p, int64_t
     }
 }
 
-static wg_status interpret(wg_engine *e, const wg_exec *x, int step, const int64_t *params, wg_err *err) {
+static wg_status interpret(const wg_exec *x, int step, const int64_t *params, wg_err *err) {
     const wg_lowered *l = &x->plan->steps[step].l;
     char *mem[WG_MAX_BUFFERS];
     if (wg_fault_hit(WG_FAULT_LAUNCH)) {
@@ -166,7 +166,6 @@ static wg_status interpret(wg_engine *e, const wg_exec *x, int step, const int64
     for (int i = 0; i < l->nbuffers; i++) {
         mem[i] = x->mem[l->buffers[i].slot] ? x->mem[l->buffers[i].slot]->host : NULL;
     }
-    (void)e;
     return wg_interpret(&x->plan->steps[step], params, mem)
                ? WG_OK
                : wg_err_set(err, WG_ERR_NOMEM, "out of host memory for the interpreter");
@@ -177,9 +176,9 @@ static wg_status launch(wg_engine *e, const wg_exec *x, int step, const wg_probl
     const wg_lowered *l = &x->plan->steps[step].l;
     int64_t params[WG_MAX_PARAMS];
     const wg_mem *buffers[WG_MAX_BUFFERS];
-    fill_params(x, step, p, params);
+    wg_exec_params(x, step, p, params);
     if (e->dev.limits->interprets) {
-        return interpret(e, x, step, params, err);
+        return interpret(x, step, params, err);
     }
     for (int i = 0; i < l->nbuffers; i++) {
         buffers[i] = x->mem[l->buffers[i].slot];
@@ -191,7 +190,9 @@ static wg_status launch(wg_engine *e, const wg_exec *x, int step, const wg_probl
                         .nbuffers = l->nbuffers,
                         .params = params,
                         .param_bytes = (size_t)s->nparams * sizeof *params};
-    return wg_dev_launch(&e->dev, x->queue, &launch, err);
+    wg_status status = wg_dev_launch(&e->dev, x->queue, &launch, err);
+    e->launches += status == WG_OK;
+    return status;
 }
 
 static bool nothing_to_do(const wg_plan *plan, int step) { return plan->steps[step].l.results == 0; }
@@ -216,14 +217,31 @@ static void take_over(const wg_exec *x, const wg_problem *p) {
     }
 }
 
+/* The launch that begins at a step. The interpreter takes the steps of a bundle one by one, and calls that a launch. */
+static wg_status run_step(wg_engine *e, const wg_exec *x, int step, const wg_problem *p, wg_err *err) {
+    int n = x->plan->steps[step].bundle;
+    if (n > 1 && !e->dev.limits->interprets) {
+        return wg_bundle_launch(e, x, step, p, err);
+    }
+    wg_status status = WG_OK;
+    for (int i = step; i < step + n && status == WG_OK; i++) {
+        status = launch(e, x, i, p, err);
+    }
+    e->launches += e->dev.limits->interprets && status == WG_OK;
+    return status;
+}
+
 wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err) {
     wg_status status = obtain(e, x, p, err);
+    if (status == WG_OK) {
+        locate(x);
+        status = x->table_words && !e->dev.limits->interprets ? wg_bundle_bind(e, x, p, err) : WG_OK;
+    }
     if (status != WG_OK) {
         release(e, x, true);
         return status;
     }
-    locate(x);
-    for (int i = 0; i < x->plan->nsteps && status == WG_OK; i++) {
+    for (int i = 0; i < x->plan->nsteps && status == WG_OK; i += x->plan->steps[i].bundle) {
         if (nothing_to_do(x->plan, i)) {
             continue;
         }
@@ -231,10 +249,8 @@ wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err
             fprintf(stderr, "wengert: kernel %d/%d %s\n", i + 1, x->plan->nsteps, x->plan->steps[i].ops);
         }
         wg_err why = {0};
-        status = launch(e, x, i, p, &why);
-        if (status == WG_OK) {
-            e->launches++;
-        } else {
+        status = run_step(e, x, i, p, &why);
+        if (status != WG_OK) {
             wg_err_set(err, status, "%s: %s", x->plan->steps[i].ops, wg_err_text(&why));
             wg_err_clear(&why);
             mark_lost(x, p, i);

@@ -15,6 +15,7 @@ typedef struct wg_exec_step {
     int nparams;
     int *fixups; /* parameters that hold offsets and scalars */
     int nfixups;
+    size_t table_at; /* first step of a bundle: where its rows begin in the table, in words */
 } wg_exec_step;
 
 typedef struct wg_exec {
@@ -22,6 +23,12 @@ typedef struct wg_exec {
     wg_queue queue;
     wg_exec_step *steps;
     size_t scratch_bytes;
+    /* The table that bundles read (see wg_print_bundle), as it is to be and as it was written last. */
+    wg_pool *pool; /* the table's */
+    wg_value *table;
+    int64_t *rows, *rows_written;
+    size_t table_words;
+    bool table_written;
     /* Scratch of a run: where each slot and block lies. */
     wg_value **values;  /* by slot: kept and leaf values of the run under way */
     wg_block **blocks;  /* the plan's arenas, then the scratch */
@@ -54,6 +61,15 @@ wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err
 
 /* WG_ERR_INDEX if a kernel met an index out of range since the last look; waits for the device if one could have. */
 wg_status wg_exec_check(wg_engine *e, wg_err *err);
+
+/* The parameters of a step for a run, into out[nparams]. */
+void wg_exec_params(const wg_exec *x, int step, const wg_problem *p, int64_t *out);
+
+/* In bundle.c: words of a row; before the first launch of a run, brings the table up to date; the launches of the bundle
+ * that begins at `step`. */
+int wg_bundle_row(const wg_lowered *l);
+wg_status wg_bundle_bind(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err);
+wg_status wg_bundle_launch(wg_engine *e, const wg_exec *x, int step, const wg_problem *p, wg_err *err);
 
 /* Interprets one step on the host; params are complete, mem[i] is buffer i's first byte. In interpret.c. */
 bool wg_interpret(const wg_step *step, const int64_t *params, char *const *mem);

@@ -2,6 +2,7 @@
 #include "schedule/plan.h"
 
 #include "base/alloc.h"
+#include "schedule/bundle.h"
 #include "schedule/geometry.h"
 #include "schedule/memory.h"
 #include "tensor/dtype.h"
@@ -148,8 +149,12 @@ static wg_plan *attempt(const wg_problem *p, int limit, wg_form form, const wg_l
     wg_partition part;
     bool ok = wg_partition_make(p, limit, &part) && plan;
     *too_large = false;
-    ok =
-        ok && steps_of(plan, &part, form, limits, too_large) && wg_plan_memory(plan, &part, (int64_t)limits->max_alloc);
+    int64_t largest = (int64_t)limits->max_alloc;
+    ok = ok && steps_of(plan, &part, form, limits, too_large) && wg_plan_memory(plan, &part, largest) &&
+         (limit == 0 || wg_plan_bundle(plan, &part, largest));
+    for (int i = 0; ok && i < plan->nsteps; i += plan->steps[i].bundle) {
+        plan->nlaunches++;
+    }
     wg_partition_free(&part);
     if (!ok) {
         wg_plan_free(plan);
