@@ -105,12 +105,12 @@ static void gather(const wg_exec *x, const wg_problem *p, int lead, int first, i
 
 wg_status wg_bundle_bind(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err) {
     size_t bytes = x->table_words * sizeof *x->rows;
-    if (!x->table) {
-        x->table = wg_value_new(&e->pool, bytes, err);
-        if (!x->table) {
-            return err->status;
+    if (!x->dev) {
+        wg_status status = wg_dev_alloc(&e->dev, bytes, &x->table, err);
+        if (status != WG_OK) {
+            return status;
         }
-        x->pool = &e->pool;
+        x->dev = &e->dev;
     }
     for (int i = 0; i < x->plan->nsteps; i += x->plan->steps[i].bundle) {
         int end = i + x->plan->steps[i].bundle;
@@ -123,7 +123,7 @@ wg_status wg_bundle_bind(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *
         return WG_OK;
     }
     x->table_written = false;
-    wg_status status = wg_value_write(&e->dev, x->table, x->rows, bytes, err);
+    wg_status status = wg_dev_write(&e->dev, &x->table, 0, x->rows, bytes, err);
     if (status == WG_OK) {
         memcpy(x->rows_written, x->rows, bytes);
         x->table_written = true;
@@ -141,8 +141,8 @@ wg_status wg_bundle_launch(wg_engine *e, const wg_exec *x, int step, const wg_pr
         for (int k = b.nchunks; k < WG_BUNDLE_CHUNKS; k++) {
             b.chunk[k] = b.chunk[0];
         }
-        b.chunk[WG_BUNDLE_CHUNKS] = x->table->block->mem;
-        b.by_value.start = (int64_t)(x->table->block->offset / sizeof(int64_t) + s->table_at) + (first - step) * words;
+        b.chunk[WG_BUNDLE_CHUNKS] = &x->table;
+        b.by_value.start = (int64_t)s->table_at + (first - step) * words;
         b.by_value.count = b.count;
         wg_launch launch = {.kernel = s->kernel,
                             .groups = {s->groups[0], s->groups[1], s->groups[2]},

@@ -227,8 +227,8 @@ void wg_exec_free(wg_exec *x) {
         wg_mem_free(x->steps[i].params);
         wg_mem_free(x->steps[i].fixups);
     }
-    if (x->table) {
-        wg_value_free(x->pool, x->table);
+    if (x->dev) {
+        wg_dev_free(x->dev, &x->table);
     }
     wg_mem_free(x->rows);
     wg_plan_free(x->plan);

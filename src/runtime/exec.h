@@ -24,8 +24,8 @@ typedef struct wg_exec {
     wg_exec_step *steps;
     size_t scratch_bytes;
     /* The table that bundles read (see wg_print_bundle), as it is to be and as it was written last. */
-    wg_pool *pool; /* the table's */
-    wg_value *table;
+    const wg_dev *dev; /* the table's */
+    wg_mem table;
     int64_t *rows, *rows_written;
     size_t table_words;
     bool table_written;
