@@ -2,9 +2,7 @@
 #include "api/context.h"
 
 #include "base/alloc.h"
-#include "schedule/memory.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -87,14 +85,11 @@ static void log_plan(const wg_ctx *ctx, const wg_exec *x, const wg_problem *p) {
     if (!ctx->engine.log_plan) {
         return;
     }
-    fprintf(stderr, "wengert: plan of %zu ops: %d kernels, %" PRId64 " bytes%s\n", p->ntasks, x->plan->nlaunches,
-            wg_plan_bytes(x->plan), x->queue == WG_QUEUE_INLINE ? ", inline" : "");
-    int kernel = 0;
-    for (int i = 0; i < x->plan->nsteps; i += x->plan->steps[i].bundle) {
-        const wg_step *s = &x->plan->steps[i];
-        fprintf(stderr, s->bundle > 1 ? "wengert:   %2d %s, %d times\n" : "wengert:   %2d %s\n", ++kernel, s->ops,
-                s->bundle);
-    }
+    wg_str text = {0};
+    wg_plan_print(x->plan, &text);
+    fprintf(stderr, "wengert: plan of %zu ops%s: %s", p->ntasks, x->queue == WG_QUEUE_INLINE ? ", inline" : "",
+            wg_str_text(&text));
+    wg_str_free(&text);
 }
 
 wg_exec *wg_plan_cache_get(wg_ctx *ctx, const wg_problem *p) {

@@ -5,6 +5,8 @@
 #include "schedule/geometry.h"
 #include "tensor/dtype.h"
 
+#include <stdlib.h>
+
 /* ---- writing over what dies ------------------------------------------------------------------------------------------- */
 
 static int64_t value_of(const wg_lowered *l, int param) { return param < 0 ? 0 : l->params[param].value; }
@@ -92,7 +94,8 @@ static void take_over(wg_plan *plan, const wg_problem *p, int launch, int i) {
             if (!step->l.buffers[b].written && in->last == launch && can_take(plan, p, out, s) &&
                 may_overwrite(step, o, b) && !used_beside(plan, launch, i, s)) {
                 in->taken = true;
-                out->over = s;
+                out->over = in->over < 0 ? s : in->over;
+                plan->slots[out->over].until = out->last;
             }
         }
     }
@@ -108,120 +111,131 @@ static void overwrite(wg_plan *plan, const wg_problem *p) {
 
 /* ---- the arena -------------------------------------------------------------------------------------------------------- */
 
-/* Bytes in use at a moment, sorted by arena and place. */
+/* Above this many temporaries they are placed in order of time, which forgets those that are gone; below, in order of
+ * size, which leaves fewer gaps. */
+#define MANY 4096
+
+/* Bytes in use for a while; placed ones are sorted by arena and place. */
 typedef struct span {
-    int arena, until;
+    int slot, first, until, arena;
     int64_t at, bytes;
 } span;
 
 typedef struct layout {
     wg_plan *plan;
     int64_t largest; /* bytes an arena may have */
-    span *spans;
-    size_t nspans, cap;
+    span *placed;
+    size_t nplaced;
 } layout;
 
-static void expire(layout *y, int now) {
+static int by_size(const void *a, const void *b) {
+    const span *x = a, *y = b;
+    int size = (x->bytes < y->bytes) - (x->bytes > y->bytes), time = (x->first > y->first) - (x->first < y->first);
+    return size ? size : time ? time : x->slot - y->slot;
+}
+
+static int by_time(const void *a, const void *b) {
+    const span *x = a, *y = b;
+    int time = (x->first > y->first) - (x->first < y->first);
+    return time ? time : by_size(a, b);
+}
+
+static void forget(layout *y, int now) {
     size_t out = 0;
-    for (size_t i = 0; i < y->nspans; i++) {
-        if (y->spans[i].until >= now) {
-            y->spans[out++] = y->spans[i];
+    for (size_t i = 0; i < y->nplaced; i++) {
+        if (y->placed[i].until >= now) {
+            y->placed[out++] = y->placed[i];
         }
     }
-    y->nspans = out;
+    y->nplaced = out;
 }
 
-/* The smallest gap that holds `bytes`; else the end of the last arena, or a new one. Returns where in spans it goes. */
-static size_t find_gap(const layout *y, span *s) {
-    size_t best = SIZE_MAX;
-    int64_t best_size = INT64_MAX, best_at = 0;
-    int best_arena = 0;
+/* Finds the smallest gap among what is in use meanwhile; if there is none, the end of an arena, or a new arena. */
+static void find_place(const layout *y, span *s) {
+    int64_t best = INT64_MAX;
     size_t i = 0;
+    s->arena = -1;
     for (int a = 0; a < y->plan->narenas; a++) {
-        int64_t at = 0;
-        for (;; i++) {
-            bool inside = i < y->nspans && y->spans[i].arena == a;
-            int64_t size = (inside ? y->spans[i].at : y->plan->arenas[a]) - at;
-            if (size >= s->bytes && size < best_size) {
-                best = i;
-                best_size = size;
-                best_at = at;
-                best_arena = a;
+        int64_t end = 0;
+        for (; i < y->nplaced && y->placed[i].arena == a; i++) {
+            const span *p = &y->placed[i];
+            if (p->until < s->first || p->first > s->until) {
+                continue;
             }
-            if (!inside) {
-                break;
+            if (p->at - end >= s->bytes && p->at - end < best) {
+                best = p->at - end;
+                s->arena = a;
+                s->at = end;
             }
-            at = y->spans[i].at + y->spans[i].bytes;
+            end = p->at + p->bytes > end ? p->at + p->bytes : end;
+        }
+        int64_t left = y->plan->arenas[a] - end, room = y->largest - end;
+        if (s->bytes <= left ? left < best : s->arena < 0 && s->bytes <= room) {
+            best = s->bytes <= left ? left : INT64_MAX;
+            s->arena = a;
+            s->at = end;
         }
     }
-    s->arena = best_arena;
-    s->at = best_at;
-    return best;
+    if (s->arena < 0) {
+        s->arena = y->plan->narenas++;
+        s->at = 0;
+        y->plan->arenas[s->arena] = 0;
+    }
 }
 
-static bool place(layout *y, wg_slot *slot) {
-    wg_plan *plan = y->plan;
-    int64_t bytes = slot->elems * (int64_t)wg_dtype_size((wg_dtype)slot->dtype);
-    span s = {.until = slot->last, .bytes = (bytes + 255) / 256 * 256};
-    s.bytes = s.bytes ? s.bytes : 256;
-    if (!WG_RESERVE(y->spans, y->nspans, y->cap)) {
-        return false;
+static void place(layout *y, span *s) {
+    find_place(y, s);
+    wg_slot *slot = &y->plan->slots[s->slot];
+    int64_t *arena = &y->plan->arenas[s->arena];
+    *arena = s->at + s->bytes > *arena ? s->at + s->bytes : *arena;
+    slot->arena = s->arena;
+    slot->at = s->at;
+    size_t i = y->nplaced++;
+    for (; i > 0 &&
+           (y->placed[i - 1].arena > s->arena || (y->placed[i - 1].arena == s->arena && y->placed[i - 1].at > s->at));
+         i--) {
+        y->placed[i] = y->placed[i - 1];
     }
-    size_t i = find_gap(y, &s);
-    if (i == SIZE_MAX) {
-        i = y->nspans;
-        const span *end = i > 0 && y->spans[i - 1].arena == plan->narenas - 1 ? &y->spans[i - 1] : NULL;
-        s.arena = plan->narenas - 1;
-        s.at = end ? end->at + end->bytes : 0;
-        if (s.arena < 0 || s.at + s.bytes > y->largest) {
-            s.arena = plan->narenas++;
-            s.at = 0;
-            plan->arenas[s.arena] = 0;
+    y->placed[i] = *s;
+}
+
+static size_t gather_spans(const wg_plan *plan, span *out) {
+    size_t n = 0;
+    for (int i = 0; i < plan->nslots; i++) {
+        const wg_slot *s = &plan->slots[i];
+        int64_t bytes = s->elems * (int64_t)wg_dtype_size((wg_dtype)s->dtype);
+        if (s->kind == WG_SLOT_TEMP && s->over < 0 && s->first >= 0 && i != plan->scratch_slot) {
+            out[n++] = (span){i, s->first, s->until, -1, 0, bytes ? (bytes + 255) / 256 * 256 : 256};
         }
-        int64_t *arena = &plan->arenas[s.arena];
-        *arena = s.at + s.bytes > *arena ? s.at + s.bytes : *arena;
     }
-    for (size_t k = y->nspans++; k > i; k--) {
-        y->spans[k] = y->spans[k - 1];
-    }
-    y->spans[i] = s;
-    slot->arena = s.arena;
-    slot->at = s.at;
-    return true;
+    return n;
 }
 
-/* Best fit in order of time. What takes over a temporary's bytes lies there, and keeps them in use. */
 static bool arrange(wg_plan *plan, int64_t largest) {
     layout y = {.plan = plan, .largest = largest};
     plan->arenas = wg_mem_alloc(((size_t)plan->nslots + 1) * sizeof *plan->arenas);
-    bool ok = plan->arenas != NULL;
-    for (int i = 0, t = 0; ok && i < plan->nsteps; i++) {
-        const wg_step *step = &plan->steps[i];
-        if (step->bundle > 0) {
-            t = i;
-            expire(&y, t);
+    y.placed = wg_mem_alloc(((size_t)plan->nslots + 1) * sizeof *y.placed);
+    span *spans = wg_mem_alloc(((size_t)plan->nslots + 1) * sizeof *spans);
+    bool ok = plan->arenas && y.placed && spans;
+    size_t n = ok ? gather_spans(plan, spans) : 0;
+    if (n > 1) {
+        qsort(spans, n, sizeof *spans, n > MANY ? by_time : by_size);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (n > MANY) {
+            forget(&y, spans[i].first);
         }
-        for (int b = 0; ok && b < step->l.nbuffers; b++) {
-            int number = step->l.buffers[b].slot;
-            wg_slot *s = &plan->slots[number];
-            if (s->kind != WG_SLOT_TEMP || s->first != t || s->arena >= 0 || number == plan->scratch_slot) {
-                continue;
-            }
-            if (s->over < 0) {
-                ok = place(&y, s);
-                continue;
-            }
-            const wg_slot *root = &plan->slots[s->over];
-            s->arena = root->arena;
-            s->at = root->at;
-            for (size_t k = 0; k < y.nspans; k++) {
-                if (y.spans[k].arena == s->arena && y.spans[k].at == s->at) {
-                    y.spans[k].until = s->last;
-                }
-            }
+        place(&y, &spans[i]);
+    }
+    for (int i = 0; ok && i < plan->nslots; i++) {
+        wg_slot *s = &plan->slots[i];
+        if (s->kind == WG_SLOT_TEMP && s->over >= 0) {
+            s->arena = plan->slots[s->over].arena;
+            s->at = plan->slots[s->over].at;
         }
     }
-    wg_mem_free(y.spans);
+    wg_mem_free(spans);
+    wg_mem_free(y.placed);
     return ok;
 }
 
@@ -234,6 +248,7 @@ static wg_slot slot_of(wg_slot_kind kind, wg_dtype dtype, int64_t elems) {
                      .first = -1,
                      .last = -1,
                      .over = -1,
+                     .until = -1,
                      .arena = -1};
 }
 
@@ -267,7 +282,7 @@ static void use_slots(wg_plan *plan) {
         for (int b = 0; b < step->l.nbuffers; b++) {
             wg_slot *s = &plan->slots[step->l.buffers[b].slot];
             s->first = s->first < 0 ? t : s->first;
-            s->last = t;
+            s->last = s->until = t;
         }
     }
 }
@@ -292,6 +307,7 @@ void wg_plan_memory_drop(wg_plan *plan) {
 bool wg_plan_memory(wg_plan *plan, const wg_partition *part, int64_t largest) {
     const wg_problem *p = part->problem;
     wg_plan_memory_drop(plan);
+    plan->nleaves = (int)p->nleaves;
     plan->nslots = (int)(p->nleaves + 2 * p->ntasks) + 2;
     plan->scratch_slot = wg_slot_scratch(p);
     plan->trap_slot = wg_slot_trap(p);

@@ -5,6 +5,7 @@
 #ifndef WG_SCHEDULE_PLAN_H
 #define WG_SCHEDULE_PLAN_H
 
+#include "base/str.h"
 #include "runtime/backend.h"
 #include "schedule/lower.h"
 
@@ -20,9 +21,10 @@ typedef struct wg_slot {
     bool taken; /* something else is written over its bytes when it dies */
     int64_t elems;
     int first, last; /* launches that write it first and use it last, by their first step */
-    int over;   /* the slot whose bytes it takes over: a leaf if KEPT, another TEMP if TEMP; -1 for bytes of its own */
-    int arena;  /* TEMP; -1: has none */
-    int64_t at; /* TEMP: where its bytes start in the arena */
+    int over;        /* the slot whose bytes it takes over: a leaf if KEPT, a TEMP if TEMP; -1 for bytes of its own */
+    int until;       /* TEMP with bytes of its own: the last launch that uses them, for whatever lies there by then */
+    int arena;       /* TEMP; -1: has none */
+    int64_t at;      /* TEMP: where its bytes start in the arena */
 } wg_slot;
 
 /* The product of a matmul step; strides and offsets in elements. Buffers 0 and 1 of the step are its operands, 2 is
@@ -57,9 +59,9 @@ typedef struct wg_plan {
     wg_step *steps;
     int nsteps;
     wg_slot *slots;
-    int nslots;
-    int nlaunches;   /* steps that are not behind another in a bundle */
-    int64_t *arenas; /* bytes of each arena, where temporaries lie by lifetime; one, unless the device's largest
+    int nslots, nleaves; /* the first nleaves slots are leaves */
+    int nlaunches;       /* steps that are not behind another in a bundle */
+    int64_t *arenas;     /* bytes of each arena, where temporaries lie by lifetime; one, unless the device's largest
                         * allocation is smaller */
     int narenas;
     int64_t kept_bytes; /* of new bytes for kept values */
@@ -71,5 +73,9 @@ typedef struct wg_plan {
 /* The plan of a problem for a device; NULL with the error set (out of memory, or an op that no kernel can hold). */
 wg_plan *wg_plan_make(const wg_problem *p, bool fuse, wg_form form, const wg_limits *limits, wg_err *err);
 void wg_plan_free(wg_plan *plan);
+/* Appends the plan as text: a line with its bytes; for each launch what it does, then which values it reads and -> writes.
+ * x3 is a leaf, k5 a value that stays (k5=x3: in the bytes of x3), t7[256+64] a temporary of 64 bytes at 256 in the arena. In
+ * print.c. */
+void wg_plan_print(const wg_plan *plan, wg_str *out);
 
 #endif
