@@ -1,0 +1,88 @@
+/* A plan as text, for people: what runs in which order, where values lie, and what is written over what. */
+#include "schedule/plan.h"
+
+#include "schedule/memory.h"
+#include "tensor/dtype.h"
+
+#include <inttypes.h>
+
+static void print_sizes(const wg_lowered *l, const int *param, int n, wg_str *out) {
+    for (int i = 0; i < n; i++) {
+        wg_str_addf(out, i ? "x%" PRId64 : "%" PRId64, l->params[param[i]].value);
+    }
+}
+
+/* "map 128x256", "rows 128 of 10", "columns 256 of 128", "matmul 2 of 128x784x256", "scatter". */
+static void print_loops(const wg_step *s, wg_str *out) {
+    static const char *const mode[] = {[WG_LOOP_MAP] = "map", [WG_LOOP_ROWS] = "rows", [WG_LOOP_COLUMNS] = "columns"};
+    const wg_loop *loop = &s->l.loop;
+    if (s->kind == WG_GROUP_SCATTER) {
+        wg_str_addf(out, "scatter");
+        return;
+    }
+    if (s->kind == WG_GROUP_MATMUL) {
+        const wg_product *m = &s->product;
+        wg_str_add(out, "matmul ");
+        for (int i = 0; i < m->rank; i++) {
+            wg_str_addf(out, i + 1 < m->rank ? "%" PRId64 "x" : "%" PRId64 " of ", m->batch[i]);
+        }
+        wg_str_addf(out, "%" PRId64 "x%" PRId64 "x%" PRId64, m->m, m->k, m->n);
+        return;
+    }
+    wg_str_addf(out, "%s ", mode[loop->mode]);
+    print_sizes(&s->l, loop->kept_size, loop->nkept, out);
+    if (loop->nreduced > 0) {
+        wg_str_add(out, loop->nkept ? " of " : "");
+        print_sizes(&s->l, loop->reduced_size, loop->nreduced, out);
+    }
+}
+
+/* A leaf is a letter x, a value that stays k, a temporary t with its place in the arena, each with its number. */
+static void print_slot(const wg_plan *plan, int slot, wg_str *out) {
+    const wg_slot *s = &plan->slots[slot];
+    int64_t bytes = s->elems * (int64_t)wg_dtype_size((wg_dtype)s->dtype);
+    int task = slot - plan->nleaves;
+    if (s->kind == WG_SLOT_LEAF) {
+        wg_str_addf(out, " x%d", slot);
+    } else if (s->kind == WG_SLOT_KEPT) {
+        wg_str_addf(out, " k%d", task);
+        wg_str_addf(out, s->over >= 0 ? "=x%d" : "", s->over);
+    } else if (slot == plan->scratch_slot) {
+        wg_str_add(out, " scratch");
+    } else if (slot == plan->trap_slot) {
+        wg_str_add(out, " trap");
+    } else {
+        wg_str_addf(out, " t%d[", task);
+        wg_str_addf(out, s->arena > 0 ? "%d:" : "", s->arena);
+        wg_str_addf(out, "%" PRId64 "+%" PRId64 "]", s->at, bytes);
+    }
+}
+
+void wg_plan_print(const wg_plan *plan, wg_str *out) {
+    wg_str_addf(out, "%d launches, %" PRId64 " bytes: %" PRId64 " kept", plan->nlaunches, wg_plan_bytes(plan),
+                plan->kept_bytes);
+    for (int i = 0; i < plan->narenas; i++) {
+        wg_str_addf(out, ", arena %" PRId64, plan->arenas[i]);
+    }
+    wg_str_add(out, "\n");
+    int launch = 0;
+    for (int i = 0; i < plan->nsteps; i++) {
+        const wg_step *s = &plan->steps[i];
+        if (s->bundle > 0) {
+            wg_str_addf(out, "%3d ", ++launch);
+        } else {
+            wg_str_add(out, "  + ");
+        }
+        print_loops(s, out);
+        wg_str_addf(out, ": %s\n     ", s->ops);
+        for (int written = 0; written < 2; written++) {
+            wg_str_add(out, written ? " ->" : "");
+            for (int b = 0; b < s->l.nbuffers; b++) {
+                if (s->l.buffers[b].written == (bool)written) {
+                    print_slot(plan, s->l.buffers[b].slot, out);
+                }
+            }
+        }
+        wg_str_add(out, "\n");
+    }
+}
