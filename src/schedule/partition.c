@@ -5,29 +5,35 @@
 #include "schedule/place.h"
 #include "tensor/shape.h"
 
-enum { FLOAT_LIMIT = 48 }; /* a float dearer than this gets its own group */
+enum {
+    FLOAT_LIMIT = 48, /* a float dearer than this gets its own group */
+    FAR = 8           /* groups this many back are joined by their consumers alone */
+};
 
-/* The latest group among those that make the operands, -1 if all are leaves or float. */
+/* The latest group among those that make the operands, -1 if all are leaves or made of leaves alone. */
 static int latest_producer(const wg_partition *p, const wg_task *t) {
     int best = -1;
     for (int k = 0; k < t->node->nin; k++) {
         int ref = t->in[k].ref;
-        if (ref >= 0 && !wg_place_floats(p, ref)) {
-            int g = p->places[ref].group;
+        int g = ref < 0                    ? -1
+                : !wg_place_floats(p, ref) ? p->places[ref].group
+                : p->places[ref].sunk      ? latest_producer(p, &p->problem->tasks[ref])
+                                           : -1;
+        if (g >= 0) {
             best = best < 0 || wg_place_order(p, g) > wg_place_order(p, best) ? g : best;
         }
     }
     return best;
 }
 
-/* The last loop group that reads one of the leaves that the task, or a float it needs, reads. */
+/* The last loop group that reads one of the values that the task, or a float it needs, reads. */
 static int latest_reader(const wg_partition *p, const wg_task *t) {
     int best = -1;
     for (int k = 0; k < t->node->nin; k++) {
         int ref = t->in[k].ref;
         int reader = ref < 0                   ? p->leaf_recent[~ref]
                      : wg_place_floats(p, ref) ? latest_reader(p, &p->problem->tasks[ref])
-                                               : -1;
+                                               : p->places[ref].reader;
         best = reader > best ? reader : best;
     }
     return best;
@@ -65,23 +71,40 @@ static bool join(wg_partition *p, int group, int task) {
     return true;
 }
 
+/* Joins a recent group that reads the same: what is far away would lie there, unused, for a long time. */
+static bool join_reader(wg_partition *p, int task) {
+    int group = latest_reader(p, &p->problem->tasks[task]);
+    return group >= (int)p->ngroups - FAR && join(p, group, task);
+}
+
+/* Gives a float bytes of its own, where its operands are made if it fits there. */
+static void give_bytes(wg_partition *p, int task) {
+    if (!join(p, latest_producer(p, &p->problem->tasks[task]), task)) {
+        wg_place_alone(p, task);
+    }
+}
+
 static void take_map(wg_partition *p, int task) {
     const wg_task *t = &p->problem->tasks[task];
     wg_place *place_ = &p->places[task];
     bool coords;
     wg_probe(t->node, &place_->cost, &coords);
-    bool floating = p->limit > 0 && !t->node->op->elsewhere;
+    bool sunk = p->sink && p->sink[task];
+    bool floating = p->limit > 0 && (sunk || !t->node->op->elsewhere);
     bool anywhere = !coords;
     int closure = place_->cost;
     for (int k = 0; k < t->node->nin; k++) {
         int ref = t->in[k].ref;
-        floating = floating && (ref < 0 || wg_place_floats(p, ref) || p->groups[p->places[ref].group].early);
+        bool ready =
+            ref < 0 || (wg_place_floats(p, ref) ? !p->places[ref].sunk : p->groups[p->places[ref].group].early);
+        floating = floating && (sunk || ready);
         anywhere = anywhere && ref >= 0 && p->places[ref].anywhere;
         closure += wg_place_floats(p, ref) ? p->places[ref].closure : 0;
     }
     place_->anywhere = anywhere;
     place_->closure = closure;
-    if ((!floating || closure > FLOAT_LIMIT) && !join(p, latest_producer(p, t), task)) {
+    place_->sunk = sunk;
+    if ((!floating || closure > FLOAT_LIMIT) && !join(p, latest_producer(p, t), task) && !join_reader(p, task)) {
         wg_place_alone(p, task);
     }
 }
@@ -136,7 +159,7 @@ static void read_operand(wg_partition *p, int group, const wg_task *t, int k) {
     int ref = t->in[k].ref;
     wg_view w;
     if (wg_place_floats(p, ref)) {
-        wg_place_alone(p, ref);
+        give_bytes(p, ref);
     }
     if (wg_operand_view(p->problem, t, k, &w)) {
         wg_place_read(p, group, WG_LEVEL_ELEM, &w, ref, p->groups[group].kind != WG_GROUP_LOOP);
@@ -178,8 +201,7 @@ static bool operand_steps(const wg_partition *p, const wg_task *t, const wg_grou
 
 /* A recent group that walks the same rows anyway; -1 if there is none. */
 static int same_rows(wg_partition *p, const wg_task *t, const wg_shape *shape, uint32_t mask, int64_t chunk) {
-    const int far = 8;
-    for (int g = (int)p->ngroups - 1; g >= 0 && g >= (int)p->ngroups - far; g--) {
+    for (int g = (int)p->ngroups - 1; g >= 0 && g >= (int)p->ngroups - FAR; g--) {
         if (p->groups[g].reduced == mask && reduction_joins(p, g, t, shape, mask, chunk)) {
             return g;
         }
@@ -225,7 +247,7 @@ static void take_other(wg_partition *p, int task, wg_group_kind kind) {
     const wg_task *t = &p->problem->tasks[task];
     for (int k = 0; k < t->node->nin; k++) {
         if (wg_place_floats(p, t->in[k].ref)) {
-            wg_place_alone(p, t->in[k].ref);
+            give_bytes(p, t->in[k].ref);
         }
     }
     int group = wg_place_group(p, kind, t->node->shape, false);
@@ -251,15 +273,15 @@ static void settle_floats(wg_partition *p) {
     }
 }
 
-bool wg_partition_make(const wg_problem *p, int limit, wg_partition *out) {
-    *out = (wg_partition){.problem = p, .limit = limit};
+bool wg_partition_make(const wg_problem *p, int limit, const bool *sink, wg_partition *out) {
+    *out = (wg_partition){.problem = p, .limit = limit, .sink = sink};
     out->places = wg_mem_alloc(p->ntasks * sizeof *out->places);
     out->leaf_recent = wg_mem_alloc(p->nleaves * sizeof *out->leaf_recent);
     if (!out->places || !out->leaf_recent) {
         return false;
     }
     for (size_t i = 0; i < p->ntasks; i++) {
-        out->places[i] = (wg_place){.group = -1, .partial_group = -1, .copy_group = -1, .recent = -1};
+        out->places[i] = (wg_place){.group = -1, .partial_group = -1, .copy_group = -1, .recent = -1, .reader = -1};
     }
     for (size_t i = 0; i < p->nleaves; i++) {
         out->leaf_recent[i] = -1;

@@ -3,9 +3,11 @@
  * its operands, if that group's loops allow it, or starts a group of its own. So groups run in the order of their numbers
  * and no cycle can arise.
  *
- * A map whose operands are all leaves (or come from early groups) floats: it is placed when a consumer is, and computed inside that consumer's group
- * (again in each, if it is cheap), so that constants, masks and scaled parameters cost no kernel. A float that has to be
- * read at other places than it is computed gets an early group of its own, before all others.
+ * A map whose operands are all leaves (or come from early groups) floats: it is placed when a consumer is, and computed
+ * inside that consumer's group (again in each, if it is cheap), so that constants, masks and scaled parameters cost no
+ * kernel. A float that has to be read at other places than it is computed gets an early group of its own, before all
+ * others. Maps of other values can be told to float too: they sink to their consumers, who compute them from what is
+ * stored anyway. Which ones is found by sink.c.
  */
 #ifndef WG_SCHEDULE_PARTITION_H
 #define WG_SCHEDULE_PARTITION_H
@@ -43,8 +45,10 @@ typedef struct wg_place {
     int partial_group; /* split reductions */
     int copy_group;    /* reductions whose operand is copied first */
     int recent;        /* the group that took it in last */
+    int reader;        /* the loop group that read its bytes last, -1 */
     int cost;          /* instructions of its own */
     int closure;       /* and with those of floating operands */
+    bool sunk;         /* floats though it is made of values that groups store */
     bool anywhere;     /* the same value for every element: no memory, no coordinates */
     bool stored;       /* its bytes are written: another group reads it, or it is kept */
 } wg_place;
@@ -53,15 +57,16 @@ typedef struct wg_partition {
     const wg_problem *problem;
     wg_place *places; /* one for each task */
     int *leaf_recent; /* one for each leaf: the last loop group that reads it */
+    const bool *sink; /* one for each task: it is to float; NULL for none */
     wg_group *groups;
     size_t ngroups, group_cap;
     int limit;   /* instructions of a kernel; 0: one op each */
     bool failed; /* out of memory */
 } wg_partition;
 
-/* limit: instructions of a kernel, 0 for a kernel for each op. False when there is no memory. The result is freed either
- * way by wg_partition_free. */
-bool wg_partition_make(const wg_problem *p, int limit, wg_partition *out);
+/* limit: instructions of a kernel, 0 for a kernel for each op. sink: which maps sink to their consumers, a flag for each
+ * task, or NULL. False when there is no memory. The result is freed either way by wg_partition_free. */
+bool wg_partition_make(const wg_problem *p, int limit, const bool *sink, wg_partition *out);
 void wg_partition_free(wg_partition *p);
 
 /* Numbers the groups in the order they run: early ones first. order[i] is a group number; ngroups entries. */

@@ -135,9 +135,11 @@ void wg_place_read(wg_partition *p, int group, wg_level level, const wg_view *w,
     }
     wg_view over;
     g->reads[g->nreads++] = !elsewhere && wg_group_view(g, level, w, &over) ? over : reads_anywhere(g);
+    bool loops = g->kind == WG_GROUP_LOOP;
     if (ref >= 0) {
         p->places[ref].stored = true;
-    } else if (g->kind == WG_GROUP_LOOP) {
+        p->places[ref].reader = loops ? group : p->places[ref].reader;
+    } else if (loops) {
         p->leaf_recent[~ref] = group;
     }
 }

@@ -5,6 +5,7 @@
 #include "schedule/bundle.h"
 #include "schedule/geometry.h"
 #include "schedule/memory.h"
+#include "schedule/sink.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -143,19 +144,17 @@ static bool steps_of(wg_plan *plan, const wg_partition *part, wg_form form, cons
     return ok;
 }
 
-/* One attempt; a group that no kernel can hold leaves *too_large set. */
-static wg_plan *attempt(const wg_problem *p, int limit, wg_form form, const wg_limits *limits, bool *too_large) {
+/* One way to plan; a group that no kernel can hold leaves too_large set. The partition is the caller's, made or not. */
+static wg_plan *plan_with(wg_planner *how, const bool *sink, wg_partition *part) {
     wg_plan *plan = wg_mem_zalloc(sizeof *plan);
-    wg_partition part;
-    bool ok = wg_partition_make(p, limit, &part) && plan;
-    *too_large = false;
-    int64_t largest = (int64_t)limits->max_alloc;
-    ok = ok && steps_of(plan, &part, form, limits, too_large) && wg_plan_memory(plan, &part, largest) &&
-         (limit == 0 || wg_plan_bundle(plan, &part, largest));
+    int64_t largest = (int64_t)how->limits->max_alloc;
+    how->too_large = false;
+    bool ok = wg_partition_make(how->problem, how->limit, sink, part) && plan;
+    ok = ok && steps_of(plan, part, how->form, how->limits, &how->too_large) && wg_plan_memory(plan, part, largest) &&
+         (how->limit == 0 || wg_plan_bundle(plan, part, largest));
     for (int i = 0; ok && i < plan->nsteps; i += plan->steps[i].bundle) {
         plan->nlaunches++;
     }
-    wg_partition_free(&part);
     if (!ok) {
         wg_plan_free(plan);
         return NULL;
@@ -164,19 +163,24 @@ static wg_plan *attempt(const wg_problem *p, int limit, wg_form form, const wg_l
 }
 
 wg_plan *wg_plan_make(const wg_problem *p, bool fuse, wg_form form, const wg_limits *limits, wg_err *err) {
-    bool too_large;
-    int limit = fuse ? KERNEL_LIMIT : 0;
-    for (;; limit /= 4) {
-        wg_plan *plan = attempt(p, limit, form, limits, &too_large);
+    wg_planner how = {
+        .problem = p, .make = plan_with, .form = form, .limits = limits, .limit = fuse ? KERNEL_LIMIT : 0};
+    for (;; how.limit /= 4) {
+        wg_partition part;
+        wg_plan *plan = plan_with(&how, NULL, &part);
+        if (plan && fuse) {
+            return wg_plan_sink(&how, plan, &part);
+        }
+        wg_partition_free(&part);
         if (plan) {
             return plan;
         }
-        if (!too_large || limit == 0) {
+        if (!how.too_large || how.limit == 0) {
             break;
         }
     }
-    wg_err_set(err, too_large ? WG_ERR_UNSUPPORTED : WG_ERR_NOMEM, "a plan of %zu ops: %s", p->ntasks,
-               too_large ? "an op does not fit a kernel" : "out of host memory");
+    wg_err_set(err, how.too_large ? WG_ERR_UNSUPPORTED : WG_ERR_NOMEM, "a plan of %zu ops: %s", p->ntasks,
+               how.too_large ? "an op does not fit a kernel" : "out of host memory");
     return NULL;
 }
 

@@ -1,0 +1,131 @@
+/* Which maps sink to their consumers. */
+#include "schedule/sink.h"
+
+#include "base/alloc.h"
+#include "tensor/dtype.h"
+
+#include <string.h>
+
+enum {
+    CHEAP = 12,      /* instructions that may be done again to save a store */
+    ROUNDS = 3,      /* sinking some maps makes candidates of others */
+    CHOOSE = 48,     /* with more candidates than this it is all of them or none */
+    TOLL = 128 << 10 /* bytes that a launch is worth */
+};
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* What running the plan costs, in bytes. */
+static int64_t cost_of(const wg_plan *plan) {
+    int64_t cost = (int64_t)plan->nlaunches * TOLL;
+    for (int i = 0; i < plan->nsteps; i++) {
+        const wg_lowered *l = &plan->steps[i].l;
+        for (int b = 0; b < l->nbuffers; b++) {
+            if (l->buffers[b].slot != plan->scratch_slot && l->buffers[b].slot != plan->trap_slot) {
+                int64_t elems = least(plan->slots[l->buffers[b].slot].elems, l->elems);
+                cost += elems * (int64_t)wg_dtype_size((wg_dtype)l->buffers[b].dtype);
+            }
+        }
+    }
+    return cost;
+}
+
+/* Adds the maps that are stored, cheap, and read by maps and reductions alone, each element at its own place. Returns how
+ * many there are that were not sunk before. */
+static int add_candidates(const wg_partition *part, bool *sink, bool *refused) {
+    const wg_problem *p = part->problem;
+    int added = 0;
+    memset(refused, 0, p->ntasks * sizeof *refused);
+    for (size_t i = 0; i < p->ntasks; i++) {
+        const wg_task *t = &p->tasks[i];
+        const wg_op *op = t->node->op;
+        for (int k = 0; k < t->node->nin; k++) {
+            bool in_place = (op->kind == WG_OP_MAP && !(op->elsewhere >> k & 1)) || op->kind == WG_OP_REDUCE;
+            if (t->in[k].ref >= 0 && !in_place) {
+                refused[t->in[k].ref] = true;
+            }
+        }
+    }
+    for (size_t i = 0; i < p->ntasks; i++) {
+        const wg_place *place = &part->places[i];
+        bool can = p->tasks[i].node->op->kind == WG_OP_MAP && !p->tasks[i].keep && place->stored && !refused[i] &&
+                   place->closure < CHEAP;
+        added += can && !sink[i];
+        sink[i] = sink[i] || can;
+    }
+    return added;
+}
+
+typedef struct search {
+    wg_planner *how;
+    size_t ntasks;
+    bool *sink; /* what the search has come to */
+    bool *refused;
+    wg_plan *plan; /* made with it */
+    int64_t cost;
+} search;
+
+/* Plans with s->sink as it stands; goes over to that plan if it costs no more than `most`. */
+static bool adopt(search *s, int64_t most, wg_partition *part) {
+    wg_plan *plan = s->how->make(s->how, s->sink, part);
+    int64_t cost = plan ? cost_of(plan) : 0;
+    if (!plan || cost > most) {
+        wg_plan_free(plan);
+        return false;
+    }
+    wg_plan_free(s->plan);
+    s->plan = plan;
+    s->cost = cost;
+    return true;
+}
+
+/* Sinks all candidates, and those that come up by it. */
+static void sink_all(search *s, wg_partition *part) {
+    for (int round = 0; round < ROUNDS && add_candidates(part, s->sink, s->refused) > 0; round++) {
+        wg_partition next;
+        bool planned = adopt(s, INT64_MAX, &next);
+        wg_partition_free(part);
+        *part = next;
+        if (!planned) {
+            return;
+        }
+    }
+}
+
+/* Takes back one after the other what does not pay. */
+static void take_back(search *s) {
+    int chosen = 0;
+    for (size_t i = 0; i < s->ntasks; i++) {
+        chosen += s->sink[i];
+    }
+    for (size_t i = 0; s->plan && chosen <= CHOOSE && i < s->ntasks; i++) {
+        if (s->sink[i]) {
+            wg_partition part;
+            s->sink[i] = false;
+            s->sink[i] = !adopt(s, s->cost, &part);
+            wg_partition_free(&part);
+        }
+    }
+}
+
+wg_plan *wg_plan_sink(wg_planner *how, wg_plan *plan, wg_partition *part) {
+    size_t n = part->problem->ntasks;
+    search s = {.how = how,
+                .ntasks = n,
+                .sink = wg_mem_zalloc(n * sizeof *s.sink),
+                .refused = wg_mem_alloc(n * sizeof *s.refused)};
+    if (s.sink && s.refused) {
+        sink_all(&s, part);
+        take_back(&s);
+    }
+    if (s.plan && s.cost < cost_of(plan)) {
+        wg_plan_free(plan);
+        plan = s.plan;
+    } else {
+        wg_plan_free(s.plan);
+    }
+    wg_partition_free(part);
+    wg_mem_free(s.sink);
+    wg_mem_free(s.refused);
+    return plan;
+}
