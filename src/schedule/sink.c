@@ -2,22 +2,23 @@
 #include "schedule/sink.h"
 
 #include "base/alloc.h"
+#include "schedule/memory.h"
 #include "tensor/dtype.h"
 
 #include <string.h>
 
 enum {
-    CHEAP = 12,      /* instructions that may be done again to save a store */
-    ROUNDS = 3,      /* sinking some maps makes candidates of others */
-    CHOOSE = 48,     /* with more candidates than this it is all of them or none */
-    TOLL = 128 << 10 /* bytes that a launch is worth */
+    CHEAP = 12,       /* instructions that may be done again to save a store */
+    ROUNDS = 3,       /* sinking some maps makes candidates of others */
+    BUDGET = 1 << 18, /* tasks planned for choosing among the candidates; long plans choose among groups of them */
+    TOLL = 128 << 10  /* bytes that a launch is worth */
 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* What running the plan costs, in bytes. */
+/* What running the plan costs, in bytes: those moved, those taken, and a toll for each launch. */
 static int64_t cost_of(const wg_plan *plan) {
-    int64_t cost = (int64_t)plan->nlaunches * TOLL;
+    int64_t cost = (int64_t)plan->nlaunches * TOLL + wg_plan_bytes(plan);
     for (int i = 0; i < plan->nsteps; i++) {
         const wg_lowered *l = &plan->steps[i].l;
         for (int b = 0; b < l->nbuffers; b++) {
@@ -59,8 +60,8 @@ static int add_candidates(const wg_partition *part, bool *sink, bool *refused) {
 typedef struct search {
     wg_planner *how;
     size_t ntasks;
-    bool *sink; /* what the search has come to */
-    bool *refused;
+    bool *sink;    /* what the search has come to */
+    bool *refused; /* scratch */
     wg_plan *plan; /* made with it */
     int64_t cost;
 } search;
@@ -92,17 +93,25 @@ static void sink_all(search *s, wg_partition *part) {
     }
 }
 
-/* Takes back one after the other what does not pay. */
+/* Takes back, a few at a time, what does not pay. */
 static void take_back(search *s) {
-    int chosen = 0;
+    size_t chosen = 0;
     for (size_t i = 0; i < s->ntasks; i++) {
         chosen += s->sink[i];
     }
-    for (size_t i = 0; s->plan && chosen <= CHOOSE && i < s->ntasks; i++) {
-        if (s->sink[i]) {
-            wg_partition part;
-            s->sink[i] = false;
-            s->sink[i] = !adopt(s, s->cost, &part);
+    size_t few = 1 + chosen * s->ntasks / BUDGET, n = 0;
+    memset(s->refused, 0, s->ntasks * sizeof *s->refused);
+    for (size_t i = 0, end = 0; s->plan && i < s->ntasks; i = end) {
+        for (n = 0; end < s->ntasks && n < few; end++) {
+            s->refused[end] = s->sink[end];
+            n += s->sink[end];
+            s->sink[end] = false;
+        }
+        wg_partition part;
+        if (n > 0) {
+            if (!adopt(s, s->cost, &part)) {
+                memcpy(s->sink + i, s->refused + i, (end - i) * sizeof *s->sink);
+            }
             wg_partition_free(&part);
         }
     }
