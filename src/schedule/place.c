@@ -189,14 +189,21 @@ void wg_place_put(wg_partition *p, int group, int task, wg_level level) {
 /* Whether a group could compute a float at a level: every read of its closure is one that the loops can step through. */
 static bool closure_steps(const wg_partition *p, const wg_group *future, int task, wg_level level) {
     const wg_task *t = &p->problem->tasks[task];
+    if (t->node->op->elsewhere && (level != WG_LEVEL_ELEM || !wg_shape_equal(t->node->shape, &future->space))) {
+        return false;
+    }
     for (int k = 0; k < t->node->nin; k++) {
         int ref = t->in[k].ref;
-        wg_view w, over;
+        bool elsewhere = t->node->op->elsewhere >> k & 1;
+        wg_view w, over = reads_anywhere(future);
         if (!wg_operand_view(p->problem, t, k, &w)) {
             return false;
         }
-        int at = wg_place_floats(p, ref) ? wg_place_level(p, future, level, ref, &w) : -1;
-        if (at >= 0 ? !closure_steps(p, future, ref, (wg_level)at) : !wg_group_view(future, level, &w, &over)) {
+        int at = wg_place_floats(p, ref) && !elsewhere ? wg_place_level(p, future, level, ref, &w) : -1;
+        bool steps = at >= 0     ? closure_steps(p, future, ref, (wg_level)at)
+                     : elsewhere ? !wg_place_floats(p, ref) && wg_runs_merge(&over, future->reduced)
+                                 : wg_group_view(future, level, &w, &over);
+        if (!steps) {
             return false;
         }
     }
