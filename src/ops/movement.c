@@ -17,7 +17,7 @@ static wg_x emit_contiguous(wg_expr *x, const wg_node *n) {
 }
 static void vjp_contiguous(wg_vjp *v) { wg_vjp_set(v, 0, wg_vjp_grad(v)); }
 static const wg_op contiguous_op = {
-    .name = "contiguous", .kind = WG_OP_MAP, .emit = emit_contiguous, .vjp = vjp_contiguous};
+    .name = "contiguous", .kind = WG_OP_MAP, .copies = true, .emit = emit_contiguous, .vjp = vjp_contiguous};
 
 wg_tensor *wg_contiguous(wg_tensor *a) {
     wg_graph *g;

@@ -95,6 +95,13 @@ bool wg_operand_view(const wg_problem *p, const wg_task *t, int k, wg_view *out)
     return wg_view_expand(&v, t->node->shape, out);
 }
 
+bool wg_reordered_view(const wg_problem *p, const wg_group *g, int task, wg_view *out) {
+    const wg_task *t = &p->tasks[task];
+    wg_view w, over;
+    return wg_operand_view(p, t, 0, &w) && wg_view_inverse(&w, wg_numel_of(p->tasks[t->in[0].ref].node->shape), out) &&
+           wg_group_view(g, WG_LEVEL_ELEM, out, &over);
+}
+
 bool wg_view_aligned(const wg_view *w, const wg_node *n) {
     return w->offset == 0 && wg_numel_of(&w->shape) == wg_numel_of(n->shape) && wg_view_is_contiguous(w);
 }

@@ -9,6 +9,9 @@ static inline int64_t wg_numel_of(const wg_shape *s) { return wg_shape_numel(*s)
 wg_shape wg_group_kept(const wg_group *g);
 /* Adjacent reduced dims form one loop, so an address must step through them evenly. */
 bool wg_runs_merge(const wg_view *v, uint32_t reduced);
+/* Where a group that makes the operand of a copying task would store the copy, as a view over the operand's elements; false
+ * if the copy is none of each element once, or the group's loops cannot address it. */
+bool wg_reordered_view(const wg_problem *p, const wg_group *g, int task, wg_view *out);
 /* The view shows all of a task's elements in their own order. */
 bool wg_view_aligned(const wg_view *w, const wg_node *n);
 /* The view repeats a KEPT task's elements along the reduced axes. */

@@ -288,7 +288,15 @@ static void store(wg_lowering *l, const wg_entry *e, wg_x inst) {
         wg_view over = wg_axes_partial_view(l, &step);
         int buffer = wg_lower_buffer(l->out, wg_slot_extra(p, e->task), dtype, true);
         add_store(l, inst, wg_axes_access(l, buffer, &over, step));
-    } else if (place->stored && place->group == (int)(l->group - l->part->groups)) {
+    } else if (e->role == WG_ROLE_REORDERED && place->stored) {
+        wg_view w, over;
+        wg_reordered_view(p, l->group, e->task, &w);
+        if (!wg_group_view(l->group, WG_LEVEL_ELEM, &w, &over)) {
+            l->out->failed = true;
+            return;
+        }
+        add_store(l, inst, wg_axes_access(l, wg_lower_buffer(l->out, wg_slot_task(p, e->task), dtype, true), &over, 0));
+    } else if (e->role != WG_ROLE_REORDERED && place->stored && place->group == (int)(l->group - l->part->groups)) {
         wg_view w = wg_view_contiguous(n->shape), over;
         if (!wg_group_view(l->group, e->level, &w, &over)) {
             l->out->failed = true;
@@ -305,6 +313,8 @@ static void lower_entry(wg_lowering *l, size_t i) {
     wg_x r;
     if (e->role == WG_ROLE_COPY) {
         r = wg_x_in(&x, 0);
+    } else if (e->role == WG_ROLE_REORDERED) {
+        r = wg_lowering_inst(l, l->part->problem->tasks[e->task].in[0].ref);
     } else if (x.node->op->kind == WG_OP_REDUCE) {
         r = reduce(l, e);
     } else if (x.node->op->kind == WG_OP_MATMUL) {
@@ -320,8 +330,7 @@ static void lower_entry(wg_lowering *l, size_t i) {
 
 int wg_lowering_inst(const wg_lowering *l, int task) {
     for (size_t i = 0; i < l->done; i++) {
-        if (l->group->entries[i].task == task && l->group->entries[i].role != WG_ROLE_PARTIAL &&
-            l->group->entries[i].role != WG_ROLE_COPY) {
+        if (l->group->entries[i].task == task && wg_role_at_hand(l->group->entries[i].role)) {
             return l->value[i];
         }
     }

@@ -71,6 +71,26 @@ static bool join(wg_partition *p, int group, int task) {
     return true;
 }
 
+/* A copy in another order is stored by the group that makes its operand. */
+static bool store_reordered(wg_partition *p, int task) {
+    const wg_task *t = &p->problem->tasks[task];
+    int ref = t->in[0].ref;
+    if (!p->limit || !t->node->op->copies || ref < 0 || wg_place_floats(p, ref)) {
+        return false;
+    }
+    int group = p->places[ref].group;
+    const wg_entry *e = wg_place_entry(p, group, ref);
+    wg_view w;
+    if (!e || e->level != WG_LEVEL_ELEM || p->groups[group].kind == WG_GROUP_SCATTER ||
+        p->groups[group].cost >= p->limit || !wg_reordered_view(p->problem, &p->groups[group], task, &w)) {
+        return false;
+    }
+    wg_place_add(p, group, task, WG_ROLE_REORDERED, WG_LEVEL_ELEM);
+    p->groups[group].cost++;
+    p->places[task].group = group;
+    return true;
+}
+
 /* Joins a recent group that reads the same: what is far away would lie there, unused, for a long time. */
 static bool join_reader(wg_partition *p, int task) {
     int group = latest_reader(p, &p->problem->tasks[task]);
@@ -104,7 +124,8 @@ static void take_map(wg_partition *p, int task) {
     place_->anywhere = anywhere;
     place_->closure = closure;
     place_->sunk = sunk;
-    if ((!floating || closure > FLOAT_LIMIT) && !join(p, latest_producer(p, t), task) && !join_reader(p, task)) {
+    if ((!floating || closure > FLOAT_LIMIT) && !store_reordered(p, task) && !join(p, latest_producer(p, t), task) &&
+        !join_reader(p, task)) {
         wg_place_alone(p, task);
     }
 }

@@ -18,8 +18,12 @@
 typedef enum wg_group_kind { WG_GROUP_LOOP, WG_GROUP_MATMUL, WG_GROUP_SCATTER } wg_group_kind;
 
 /* What a group does with a task. Long reductions are split: one group makes partial results of chunks of the first
- * reduced axis, a later one combines them. An operand that a reduction's loops cannot step through is copied first. */
-typedef enum wg_role { WG_ROLE_WHOLE, WG_ROLE_PARTIAL, WG_ROLE_FINAL, WG_ROLE_COPY } wg_role;
+ * reduced axis, a later one combines them. An operand that a reduction's loops cannot step through is copied first. A copy in another
+ * order is stored so by the group that makes the operand: its elements are at hand there, but not in their own order. */
+typedef enum wg_role { WG_ROLE_WHOLE, WG_ROLE_PARTIAL, WG_ROLE_FINAL, WG_ROLE_COPY, WG_ROLE_REORDERED } wg_role;
+
+/* Whether an entry's value is at hand in its group, element by element. */
+static inline bool wg_role_at_hand(wg_role r) { return r == WG_ROLE_WHOLE || r == WG_ROLE_FINAL; }
 
 typedef struct wg_entry {
     int task;

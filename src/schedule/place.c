@@ -38,7 +38,7 @@ const wg_entry *wg_place_entry(const wg_partition *p, int group, int task) {
     }
     const wg_group *g = &p->groups[group];
     for (size_t i = g->nentries; i-- > 0;) {
-        if (g->entries[i].task == task && g->entries[i].role != WG_ROLE_PARTIAL && g->entries[i].role != WG_ROLE_COPY) {
+        if (g->entries[i].task == task && wg_role_at_hand(g->entries[i].role)) {
             return &g->entries[i];
         }
     }

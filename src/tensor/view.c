@@ -127,3 +127,29 @@ bool wg_view_reshape(const wg_view *v, const wg_shape *shape, wg_view *out) {
     *out = r;
     return true;
 }
+
+bool wg_view_inverse(const wg_view *v, int64_t base_numel, wg_view *out) {
+    wg_view place = wg_view_contiguous(&v->shape);
+    bool used[WG_MAX_RANK] = {false};
+    *out = (wg_view){0};
+    if (v->offset != 0 || wg_shape_numel(v->shape) != base_numel || base_numel == 0) {
+        return false;
+    }
+    /* From the outermost dim of the base on: the one with the longest stride left must span just what is left. */
+    for (int64_t left = base_numel; left > 1;) {
+        int best = -1;
+        for (int d = 0; d < v->shape.rank; d++) {
+            if (!used[d] && v->shape.dim[d] > 1 && (best < 0 || v->stride[d] > v->stride[best])) {
+                best = d;
+            }
+        }
+        if (best < 0 || v->stride[best] <= 0 || v->stride[best] * v->shape.dim[best] != left) {
+            return false;
+        }
+        used[best] = true;
+        left = v->stride[best];
+        out->shape.dim[out->shape.rank] = v->shape.dim[best];
+        out->stride[out->shape.rank++] = place.stride[best];
+    }
+    return true;
+}

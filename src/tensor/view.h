@@ -25,6 +25,9 @@ bool wg_view_expand(const wg_view *v, const wg_shape *shape, wg_view *out);
 wg_view wg_view_slice(const wg_view *v, int dim, int64_t start, int64_t count, int64_t step);
 wg_view wg_view_remove_dim(const wg_view *v, int dim);
 wg_view wg_view_insert_dim(const wg_view *v, int dim);
+/* For a view that shows every element of its base once: where the base's elements, in their order, stand in the view. False
+ * for other views. out's shape has the base's elements, its dims split as the view needs. */
+bool wg_view_inverse(const wg_view *v, int64_t base_numel, wg_view *out);
 /* The same elements in row-major order under another shape of as many elements; false if strides do not allow it. */
 bool wg_view_reshape(const wg_view *v, const wg_shape *shape, wg_view *out);
 
