@@ -3,6 +3,7 @@
 #include "codegen/program.h"
 #include "kernels/gemm.h"
 #include "runtime/exec.h"
+#include "schedule/memory.h"
 #include "tensor/dtype.h"
 
 #include <string.h>
@@ -80,7 +81,8 @@ static wg_gemm_type gemm_type(uint8_t dtype) {
     return dtype == WG_F64 ? WG_GEMM_F64 : dtype == WG_I32 ? WG_GEMM_I32 : dtype == WG_I64 ? WG_GEMM_I64 : WG_GEMM_F32;
 }
 
-static void compile_matmul(const wg_engine *e, wg_exec *x, wg_step *step, wg_exec_step *s, wg_kernel_want *want) {
+/* False when there is no memory. */
+static bool compile_matmul(const wg_engine *e, wg_exec *x, wg_step *step, wg_exec_step *s, wg_kernel_want *want) {
     const wg_product *m = &step->product;
     const wg_limits *limits = e->dev.limits;
     uint8_t dtype = step->l.buffers[0].dtype;
@@ -126,8 +128,12 @@ static void compile_matmul(const wg_engine *e, wg_exec *x, wg_step *step, wg_exe
         s->groups[i] = (uint32_t)plan.grid[i];
         s->local[i] = (uint32_t)plan.group[i];
     }
-    size_t bytes = (size_t)plan.scratch * wg_dtype_size((wg_dtype)dtype);
-    x->scratch_bytes = bytes > x->scratch_bytes ? bytes : x->scratch_bytes;
+    if (e->form == WG_SIMD) {
+        int slot = step->l.buffers[2].slot;
+        x->plan->slots[slot].elems = plan.scratch;
+        return wg_plan_place_scratch(x->plan, slot, (int64_t)limits->max_alloc);
+    }
+    return true;
 }
 
 /* The parameters as a run starts from them, and which of them it fills in. */
@@ -158,7 +164,9 @@ static bool compile_steps(const wg_engine *e, wg_exec *x, wg_kernel_want *wants)
             }
             break;
         case WG_GROUP_MATMUL:
-            compile_matmul(e, x, step, s, &wants[i]);
+            if (!compile_matmul(e, x, step, s, &wants[i])) {
+                return false;
+            }
             break;
         case WG_GROUP_SCATTER:
             compile_scatter(e, x, step, s, &wants[i]);
@@ -177,7 +185,7 @@ static bool allocate(wg_exec *x) {
     x->values = wg_mem_zalloc(n * sizeof *x->values);
     x->mem = wg_mem_zalloc(n * sizeof *x->mem);
     x->offset = wg_mem_zalloc(n * sizeof *x->offset);
-    x->blocks = wg_mem_zalloc(((size_t)x->plan->narenas + 1) * sizeof *x->blocks);
+    x->blocks = wg_mem_zalloc(n * sizeof *x->blocks); /* more arenas than slots there are not */
     return x->steps && x->values && x->mem && x->offset && x->blocks;
 }
 

@@ -13,7 +13,7 @@
 static size_t slot_bytes(const wg_slot *s) { return (size_t)s->elems * wg_dtype_size((wg_dtype)s->dtype); }
 
 static void release(wg_engine *e, wg_exec *x, bool kept_too) {
-    for (int b = 0; b <= x->plan->narenas; b++) {
+    for (int b = 0; b < x->plan->narenas; b++) {
         wg_pool_put(&e->pool, x->blocks[b]);
         x->blocks[b] = NULL;
     }
@@ -75,12 +75,6 @@ static wg_status obtain(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *e
             return status;
         }
     }
-    if (x->scratch_bytes) {
-        wg_status status = wg_pool_get(&e->pool, x->scratch_bytes, &x->blocks[plan->narenas], err);
-        if (status != WG_OK) {
-            return status;
-        }
-    }
     if (plan->slots[plan->trap_slot].first >= 0) {
         wg_status status = arm_trap(e, err);
         if (status != WG_OK) {
@@ -110,8 +104,8 @@ static void locate(wg_exec *x) {
         if (s->kind == WG_SLOT_KEPT && s->over >= 0) {
             x->values[i] = x->values[s->over];
         }
-        if (s->kind == WG_SLOT_TEMP) {
-            block = i == plan->scratch_slot ? x->blocks[plan->narenas] : s->arena >= 0 ? x->blocks[s->arena] : NULL;
+        if (s->kind == WG_SLOT_TEMP || s->kind == WG_SLOT_SCRATCH) {
+            block = s->arena >= 0 ? x->blocks[s->arena] : NULL;
         } else if (x->values[i]) {
             block = x->values[i]->block;
         }

@@ -22,7 +22,6 @@ typedef struct wg_exec {
     wg_plan *plan; /* owned */
     wg_queue queue;
     wg_exec_step *steps;
-    size_t scratch_bytes;
     /* The table that bundles read (see wg_print_bundle), as it is to be and as it was written last. */
     const wg_dev *dev; /* the table's */
     wg_mem table;
@@ -31,7 +30,7 @@ typedef struct wg_exec {
     bool table_written;
     /* Scratch of a run: where each slot and block lies. */
     wg_value **values;  /* by slot: kept and leaf values of the run under way */
-    wg_block **blocks;  /* the plan's arenas, then the scratch */
+    wg_block **blocks;  /* the plan's arenas */
     const wg_mem **mem; /* by slot */
     size_t *offset;     /* by slot, in bytes */
 } wg_exec;

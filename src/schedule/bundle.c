@@ -69,8 +69,8 @@ typedef struct bundler {
     int64_t budget;         /* steps that may still be looked at: plans can be very long */
 } bundler;
 
-/* Two words and a scratch that many steps write in any order tie nobody. */
-static bool ties(const wg_plan *plan, int slot) { return slot != plan->scratch_slot && slot != plan->trap_slot; }
+/* Two words that many steps write in any order tie nobody. */
+static bool ties(const wg_plan *plan, int slot) { return slot != plan->trap_slot; }
 
 static void find_writers(bundler *b) {
     for (int i = 0; i < b->plan->nslots; i++) {

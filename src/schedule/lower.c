@@ -385,7 +385,8 @@ static void count_stages(wg_loop *loop) {
 /* A matmul's operands come first among its buffers, then its scratch. */
 static void add_operands(wg_lowering *l, bool scratch) {
     const wg_problem *p = l->part->problem;
-    const wg_task *t = &p->tasks[l->group->entries[0].task];
+    int task = l->group->entries[0].task;
+    const wg_task *t = &p->tasks[task];
     for (int k = 0; k < 2; k++) {
         int ref = t->in[k].ref;
         const wg_node *n = ref < 0 ? p->leaves[~ref].node : p->tasks[ref].node;
@@ -393,7 +394,7 @@ static void add_operands(wg_lowering *l, bool scratch) {
             (wg_buffer_use){ref < 0 ? wg_slot_leaf(~ref) : wg_slot_task(p, ref), n->dtype, false};
     }
     if (scratch) {
-        l->out->buffers[l->out->nbuffers++] = (wg_buffer_use){wg_slot_scratch(p), t->node->dtype, true};
+        l->out->buffers[l->out->nbuffers++] = (wg_buffer_use){wg_slot_extra(p, task), t->node->dtype, true};
     }
 }
 

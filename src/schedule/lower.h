@@ -4,16 +4,14 @@
 
 #include "schedule/partition.h"
 
-/* Slots of a plan, by number: leaves, then what tasks store, then partial results and copies of operands by task. */
+/* Slots of a plan, by number: leaves, then what tasks store, then partial results, copies of operands and the scratch that a
+ * matmul packs its operands into, by task. */
 static inline int wg_slot_leaf(int leaf) { return leaf; }
 static inline int wg_slot_task(const wg_problem *p, int task) { return (int)p->nleaves + task; }
 static inline int wg_slot_extra(const wg_problem *p, int task) { return (int)(p->nleaves + p->ntasks) + task; }
 
-/* What all matmul steps pack their operands into. */
-static inline int wg_slot_scratch(const wg_problem *p) { return (int)(p->nleaves + 2 * p->ntasks); }
-
 /* Two words in which kernels report an index out of range: the op, and the shape it happened in. */
-static inline int wg_slot_trap(const wg_problem *p) { return (int)(p->nleaves + 2 * p->ntasks) + 1; }
+static inline int wg_slot_trap(const wg_problem *p) { return (int)(p->nleaves + 2 * p->ntasks); }
 
 typedef struct wg_lowered {
     wg_loop loop;
@@ -30,7 +28,7 @@ typedef struct wg_lowered {
 /* Lowers a loop group. cache_bytes: results larger than this are stored past the cache. */
 bool wg_lower_loop(const wg_partition *p, int group, size_t cache_bytes, wg_lowered *out);
 /* Lowers what joined a matmul: the loop's body computes from the product (its first instruction, WG_P_CONST as a
- * place holder); kept axes are batch, row, column, not merged. Buffers 0 and 1 are the operands, 2 is the plan's scratch
+ * place holder); kept axes are batch, row, column, not merged. Buffers 0 and 1 are the operands, 2 is its scratch
  * if the kernel takes one. */
 bool wg_lower_epilogue(const wg_partition *p, int group, bool scratch, wg_lowered *out);
 void wg_lowered_free(wg_lowered *l);

@@ -77,8 +77,7 @@ static bool used_beside(const wg_plan *plan, int launch, int step, int slot) {
 /* A kept value takes over the bytes of a leaf that nobody else has, a temporary those of another temporary. */
 static bool can_take(const wg_plan *plan, const wg_problem *p, const wg_slot *out, int s) {
     const wg_slot *in = &plan->slots[s];
-    bool fits = out->kind == WG_SLOT_KEPT ? in->kind == WG_SLOT_LEAF && p->leaves[s].dying
-                                          : in->kind == WG_SLOT_TEMP && s != plan->scratch_slot;
+    bool fits = out->kind == WG_SLOT_KEPT ? in->kind == WG_SLOT_LEAF && p->leaves[s].dying : in->kind == WG_SLOT_TEMP;
     return fits && !in->taken && in->elems == out->elems;
 }
 
@@ -87,7 +86,7 @@ static void take_over(wg_plan *plan, const wg_problem *p, int launch, int i) {
     for (int o = 0; o < step->l.nbuffers; o++) {
         wg_slot *out = &plan->slots[step->l.buffers[o].slot];
         bool wants = step->l.buffers[o].written && (out->kind == WG_SLOT_KEPT || out->kind == WG_SLOT_TEMP) &&
-                     out->over < 0 && out->first == launch && step->l.buffers[o].slot != plan->scratch_slot;
+                     out->over < 0 && out->first == launch;
         for (int b = 0; wants && out->over < 0 && b < step->l.nbuffers; b++) {
             int s = step->l.buffers[b].slot;
             wg_slot *in = &plan->slots[s];
@@ -199,13 +198,18 @@ static void place(layout *y, span *s) {
     y->placed[i] = *s;
 }
 
+static span span_of(const wg_plan *plan, int slot) {
+    const wg_slot *s = &plan->slots[slot];
+    int64_t bytes = s->elems * (int64_t)wg_dtype_size((wg_dtype)s->dtype);
+    return (span){slot, s->first, s->until, s->arena, s->at, bytes ? (bytes + 255) / 256 * 256 : 256};
+}
+
 static size_t gather_spans(const wg_plan *plan, span *out) {
     size_t n = 0;
     for (int i = 0; i < plan->nslots; i++) {
         const wg_slot *s = &plan->slots[i];
-        int64_t bytes = s->elems * (int64_t)wg_dtype_size((wg_dtype)s->dtype);
-        if (s->kind == WG_SLOT_TEMP && s->over < 0 && s->first >= 0 && i != plan->scratch_slot) {
-            out[n++] = (span){i, s->first, s->until, -1, 0, bytes ? (bytes + 255) / 256 * 256 : 256};
+        if (s->kind == WG_SLOT_TEMP && s->over < 0 && s->first >= 0) {
+            out[n++] = span_of(plan, i);
         }
     }
     return n;
@@ -239,6 +243,27 @@ static bool arrange(wg_plan *plan, int64_t largest) {
     return ok;
 }
 
+static int by_place(const void *a, const void *b) {
+    const span *x = a, *y = b;
+    return x->arena != y->arena ? x->arena - y->arena : (x->at > y->at) - (x->at < y->at);
+}
+
+bool wg_plan_place_scratch(wg_plan *plan, int slot, int64_t largest) {
+    layout y = {.plan = plan, .largest = largest};
+    y.placed = wg_mem_alloc(((size_t)plan->nslots + 1) * sizeof *y.placed);
+    if (!y.placed) {
+        return false;
+    }
+    span s = span_of(plan, slot);
+    y.nplaced = gather_spans(plan, y.placed);
+    if (y.nplaced > 1) {
+        qsort(y.placed, y.nplaced, sizeof *y.placed, by_place);
+    }
+    place(&y, &s);
+    wg_mem_free(y.placed);
+    return true;
+}
+
 /* ---- slots ------------------------------------------------------------------------------------------------------------- */
 
 static wg_slot slot_of(wg_slot_kind kind, wg_dtype dtype, int64_t elems) {
@@ -267,11 +292,12 @@ static void fill_slots(wg_plan *plan, const wg_partition *part) {
         *extra = slot_of(WG_SLOT_NONE, WG_F32, 0);
         if (place->copy_group >= 0) {
             *extra = slot_of(WG_SLOT_TEMP, (wg_dtype)n->in[0]->dtype, wg_shape_numel(*n->in[0]->shape));
+        } else if (n->op->kind == WG_OP_MATMUL) {
+            *extra = slot_of(WG_SLOT_SCRATCH, (wg_dtype)n->dtype, 0);
         } else if (place->partial_group >= 0) {
             *extra = slot_of(WG_SLOT_TEMP, (wg_dtype)n->dtype, wg_shape_numel(part->groups[place->group].space));
         }
     }
-    plan->slots[plan->scratch_slot] = slot_of(WG_SLOT_TEMP, WG_F32, 0);
     plan->slots[plan->trap_slot] = slot_of(WG_SLOT_NONE, WG_I64, 2);
 }
 
@@ -308,8 +334,7 @@ bool wg_plan_memory(wg_plan *plan, const wg_partition *part, int64_t largest) {
     const wg_problem *p = part->problem;
     wg_plan_memory_drop(plan);
     plan->nleaves = (int)p->nleaves;
-    plan->nslots = (int)(p->nleaves + 2 * p->ntasks) + 2;
-    plan->scratch_slot = wg_slot_scratch(p);
+    plan->nslots = (int)(p->nleaves + 2 * p->ntasks) + 1;
     plan->trap_slot = wg_slot_trap(p);
     plan->slots = wg_mem_alloc((size_t)plan->nslots * sizeof *plan->slots);
     if (!plan->slots) {

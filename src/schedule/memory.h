@@ -8,8 +8,10 @@
 /* Fills slots and arenas of a plan whose steps are lowered and bundled, anew if they were filled before. `largest`: bytes
  * the device allocates at once. False when there is no memory. */
 bool wg_plan_memory(wg_plan *plan, const wg_partition *part, int64_t largest);
+/* Gives a slot of scratch, whose size is known by now, a place for its step. False when there is no memory. */
+bool wg_plan_place_scratch(wg_plan *plan, int slot, int64_t largest);
 void wg_plan_memory_drop(wg_plan *plan);
-/* Bytes that a run takes beyond those of its leaves: arenas and kept values, without the scratch of matmuls. */
+/* Bytes that a run takes beyond those of its leaves: arenas and kept values, scratch once it is placed. */
 int64_t wg_plan_bytes(const wg_plan *plan);
 
 #endif

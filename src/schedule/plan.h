@@ -10,10 +10,11 @@
 #include "schedule/lower.h"
 
 typedef enum wg_slot_kind {
-    WG_SLOT_NONE, /* not used: its task floats, or lives in registers */
-    WG_SLOT_LEAF, /* bytes that were there before */
-    WG_SLOT_KEPT, /* bytes that stay */
-    WG_SLOT_TEMP  /* bytes that go with the plan: at `at` in arena `arena` */
+    WG_SLOT_NONE,   /* not used: its task floats, or lives in registers */
+    WG_SLOT_LEAF,   /* bytes that were there before */
+    WG_SLOT_KEPT,   /* bytes that stay */
+    WG_SLOT_TEMP,   /* bytes that go with the plan: at `at` in arena `arena` */
+    WG_SLOT_SCRATCH /* the same, for one step alone: the runtime says how many elements and has them placed */
 } wg_slot_kind;
 
 typedef struct wg_slot {
@@ -65,7 +66,6 @@ typedef struct wg_plan {
                         * allocation is smaller */
     int narenas;
     int64_t kept_bytes; /* of new bytes for kept values */
-    int scratch_slot;   /* scratch of matmul steps; its size is the runtime's */
     int trap_slot;      /* the engine's trap words; used if its `first` is not -1 */
     int64_t work;       /* elements and multiply-adds of all steps: what the queue is chosen by */
 } wg_plan;

@@ -47,7 +47,7 @@ static void print_slot(const wg_plan *plan, int slot, wg_str *out) {
     } else if (s->kind == WG_SLOT_KEPT) {
         wg_str_addf(out, " k%d", task);
         wg_str_addf(out, s->over >= 0 ? "=x%d" : "", s->over);
-    } else if (slot == plan->scratch_slot) {
+    } else if (s->kind == WG_SLOT_SCRATCH) {
         wg_str_add(out, " scratch");
     } else if (slot == plan->trap_slot) {
         wg_str_add(out, " trap");

@@ -22,10 +22,8 @@ static int64_t cost_of(const wg_plan *plan) {
     for (int i = 0; i < plan->nsteps; i++) {
         const wg_lowered *l = &plan->steps[i].l;
         for (int b = 0; b < l->nbuffers; b++) {
-            if (l->buffers[b].slot != plan->scratch_slot && l->buffers[b].slot != plan->trap_slot) {
-                int64_t elems = least(plan->slots[l->buffers[b].slot].elems, l->elems);
-                cost += elems * (int64_t)wg_dtype_size((wg_dtype)l->buffers[b].dtype);
-            }
+            int64_t elems = least(plan->slots[l->buffers[b].slot].elems, l->elems); /* scratch has none yet */
+            cost += elems * (int64_t)wg_dtype_size((wg_dtype)l->buffers[b].dtype);
         }
     }
     return cost;
