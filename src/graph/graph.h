@@ -140,8 +140,10 @@ wg_tensor *wg_record(wg_graph *g, const wg_op *op, const wg_call *call);
 /* Records a view of a's elements. view is relative to a's base (see wg_view_of). */
 wg_tensor *wg_record_view(const wg_op *op, wg_tensor *a, const wg_view *view, const int64_t attr[WG_MAX_ATTR]);
 /* A node that shows y's bytes but passes gradients to x by op's VJP: for a composite with a gradient of its own. in[0]
- * is x, in[1] is y; whether it requires grad follows x. y is recorded with gradients off. */
-wg_tensor *wg_record_custom(const wg_op *op, wg_tensor *x, wg_tensor *y, const int64_t attr[WG_MAX_ATTR]);
+ * is x, in[1] is y, in[2] and in[3] what else there is to save (NULL: nothing); whether it requires grad follows x. y is
+ * recorded with gradients off. */
+wg_tensor *wg_record_custom(const wg_op *op, wg_tensor *x, wg_tensor *y, wg_tensor *const saved[2],
+                            const int64_t attr[WG_MAX_ATTR]);
 /* Switches recording for gradients off or on in the innermost scope; returns what `no_grad` was. */
 bool wg_graph_set_no_grad(wg_graph *g, bool no_grad);
 /* How t's elements lie in its base: for the view ops to derive theirs from. */

@@ -26,7 +26,7 @@ static void touch(wg_graph *g, wg_node *n) {
 
 /* A backward that may still come reads what an op saves: keep it, or what it can cheaply be computed from. */
 static void save_for_backward(wg_graph *g, wg_node *n) {
-    if (!wg_node_has_history(n) || !n->op->saves) {
+    if (!wg_node_has_history(n) || !(n->op->saves | n->op->keeps)) {
         return;
     }
     if (n->op->saves & WG_SAVE_OUT) {
@@ -35,10 +35,10 @@ static void save_for_backward(wg_graph *g, wg_node *n) {
         b->index |= FRONTIER;
     }
     for (int i = 0; i < n->nin; i++) {
-        if (n->op->saves & WG_SAVE_IN(i)) {
+        if ((n->op->saves | n->op->keeps) & WG_SAVE_IN(i)) {
             wg_node *b = wg_base_of(n->in[i]);
             touch(g, b);
-            b->index |= FRONTIER;
+            b->index |= n->op->keeps & WG_SAVE_IN(i) ? KEEP : FRONTIER;
         }
     }
 }
