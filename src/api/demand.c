@@ -152,7 +152,7 @@ wg_status wg_close_scope(wg_ctx *ctx) {
         wg_handle_free(s->tensors);
     }
     end_kept(s);
-    wg_scope_end_history(g);
+    wg_end_history(g, s->first_id);
     wg_status ran = wg_run_updates(ctx, true);
     if (ran != WG_OK && g->err.status == WG_OK) {
         wg_fail(g, ran, "scope end: %s", wg_status_name(ran));

@@ -2,6 +2,8 @@
 #include "graph/node.h"
 
 #include "base/alloc.h"
+#include "base/hash.h"
+#include "graph/extra.h"
 
 #include <string.h>
 
@@ -77,12 +79,30 @@ wg_node *wg_node_new(wg_graph *g, const wg_op *op, wg_dtype dtype, const wg_shap
     return n;
 }
 
+static void add(wg_trace *t, uint64_t word) { t->hash = wg_hash_mix(t->hash, word); }
+
+void wg_trace_node(const wg_node *n) {
+    for (wg_trace *t = n->graph->trace; t; t = t->outer) {
+        add(t, (uint64_t)(uintptr_t)n->op);
+        add(t, (uint64_t)(uintptr_t)n->shape);
+        add(t, (uint64_t)(uintptr_t)n->view);
+        add(t, (uint64_t)n->dtype | (uint64_t)(n->flags & WG_NODE_GRAD) << 8 | (uint64_t)n->nin << 16);
+        for (int i = 0; i < n->nin; i++) {
+            uint64_t id = n->in[i]->id;
+            add(t, id < t->first ? id << 1 : (id - t->first) << 1 | 1);
+        }
+        add(t, wg_hash_bytes(n->attr, sizeof n->attr));
+        add(t, wg_hash_bytes(n->scalar, sizeof n->scalar));
+    }
+}
+
 static const wg_op source_op = {.name = "source", .kind = WG_OP_SOURCE};
 
 wg_node *wg_node_source(wg_graph *g, wg_dtype dtype, const wg_shape *shape, wg_value *value) {
     wg_node *n = wg_node_new(g, &source_op, dtype, shape);
     if (n) {
         wg_node_set_value(n, value);
+        wg_trace_node(n);
     }
     return n;
 }
@@ -102,6 +122,26 @@ static void drop_onto(wg_node **dead, wg_node *n) {
         n->in[i] = NULL;
     }
     n->nin = 0;
+    wg_checkpoint_call *c = wg_checkpoint_of(n);
+    if (c) {
+        n->extra->checkpoint = NULL;
+        for (size_t i = 0; i < c->n; i++) {
+            unref_onto(dead, c->inputs[i]);
+        }
+        wg_mem_free(c);
+    }
+}
+
+static void free_leaf(wg_leaf *l) {
+    wg_hooks_free(&l->hooks);
+    wg_mem_free(l);
+}
+
+static void free_extra(wg_node *n) {
+    if (n->extra) {
+        wg_hooks_free(&n->extra->hooks);
+        wg_mem_free(n->extra);
+    }
 }
 
 static void reap(wg_node *dead) {
@@ -112,8 +152,9 @@ static void reap(wg_node *dead) {
         unref_onto(&dead, n->base);
         if (n->leaf && --n->leaf->refs == 0) {
             unref_onto(&dead, n->leaf->grad);
-            wg_mem_free(n->leaf);
+            free_leaf(n->leaf);
         }
+        free_extra(n);
         unlink_node(n);
         if (n->value) {
             n->graph->hooks.value_free(n->graph, n->value);
@@ -148,8 +189,7 @@ void wg_node_set_value(wg_node *n, wg_value *value) {
 }
 
 /* The nodes of a list are held one ahead of the walk: dropping operands may free its neighbours. */
-static void for_scope(wg_graph *g, wg_node *head, bool sorted, void (*visit)(wg_node *n)) {
-    uint64_t first = g->scopes[g->nscopes - 1].first_id;
+static void for_recent(wg_node *head, uint64_t first, bool sorted, void (*visit)(wg_node *n)) {
     wg_node *n = head->prev;
     if (n != head) {
         wg_node_ref(n);
@@ -174,7 +214,7 @@ static void end_history(wg_node *n) {
     if (!n->leaf) {
         n->flags = (uint8_t)((n->flags | WG_NODE_RELEASED) & ~WG_NODE_GRAD);
     }
-    if (n->value) {
+    if (n->value || wg_checkpoint_of(n)) {
         wg_node_drop_inputs(n);
     }
 }
@@ -185,19 +225,21 @@ static void settle_view(wg_node *n) {
     }
 }
 
-void wg_scope_end_history(wg_graph *g) {
-    for_scope(g, &g->unrun, true, end_history);
-    for_scope(g, &g->history, false, end_history);
+void wg_end_history(wg_graph *g, uint64_t first) {
+    for_recent(&g->unrun, first, true, end_history);
+    for_recent(&g->history, first, false, end_history);
 }
 
-void wg_scope_settle_views(wg_graph *g) { for_scope(g, &g->unrun, true, settle_view); }
+void wg_scope_settle_views(wg_graph *g) {
+    for_recent(&g->unrun, g->scopes[g->nscopes - 1].first_id, true, settle_view);
+}
 
 void wg_leaf_unref(wg_leaf *l) {
     if (l && --l->refs == 0) {
         if (l->grad) {
             wg_node_unref(l->grad);
         }
-        wg_mem_free(l);
+        free_leaf(l);
     }
 }
 

@@ -11,6 +11,7 @@ static wg_tensor *finish(wg_graph *g, wg_node *n, bool grad) {
     if (grad && !g->scopes[g->nscopes - 1].no_grad && n->op->vjp && wg_dtype_is_float((wg_dtype)n->dtype)) {
         n->flags |= WG_NODE_GRAD;
     }
+    wg_trace_node(n);
     wg_tensor *t = wg_handle(g, n);
     wg_node_unref(n); /* the handle's reference stays */
     if (t && !g->hooks.recorded(g, n)) {
