@@ -1,4 +1,4 @@
-/* What few nodes have beside the usual: gradient hooks, and a function to run again for the backward. */
+/* What few nodes have beside the usual: gradient hooks, a function to run again for the backward, where they are from. */
 #ifndef WG_GRAPH_EXTRA_H
 #define WG_GRAPH_EXTRA_H
 
@@ -17,10 +17,12 @@ typedef struct wg_checkpoint_call {
 struct wg_extra {
     wg_hooks hooks;
     wg_checkpoint_call *checkpoint;
+    char *where; /* while anomalies are looked for: where it was recorded, as messages have it */
 };
 
 /* n's, made if there is none. NULL when there is no memory (error set). */
 wg_extra *wg_extra_of(wg_node *n);
+void wg_extra_free(wg_node *n);
 void wg_hooks_free(wg_hooks *h);
 
 /* Passes n's gradient, complete in n->adjoint, through the hooks of its leaf or its own. False: the error is set. */

@@ -55,7 +55,10 @@ static void end(walk *w) {
         wg_node_unref(w->nodes[i]);
     }
     wg_mem_free(w->nodes);
-    w->g->walking = w->g->walking && !w->begun;
+    if (w->begun) {
+        w->g->walking = false;
+        w->g->pulled = NULL;
+    }
 }
 
 static bool reach(walk *w, wg_node *n) {
@@ -239,6 +242,7 @@ static bool propagate(walk *w, wg_tensor *const *outputs, wg_tensor *const *grad
     }
     for (size_t i = 0; i < w->count; i++) {
         wg_node *node = w->nodes[i];
+        w->g->pulled = node;
         if (node->adjoint && !(wg_hooks_run(node) && pull(w, i))) {
             return false;
         }

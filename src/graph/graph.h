@@ -91,6 +91,8 @@ typedef struct wg_scope {
     wg_tensor *kept;    /* handles made here that the caller owns: they lose their graph when the scope ends */
     size_t pending;     /* where this scope's entries in graph->pending begin */
     uint64_t first_id;  /* nodes from here on were recorded in it */
+    char *label;        /* the user's name for it, NULL: none */
+    bool user;          /* opened by the user, not by the library for temporaries of its own */
     bool no_grad;
 } wg_scope;
 
@@ -129,6 +131,7 @@ struct wg_graph {
     uint64_t seed;
     uint64_t random;  /* random ops recorded so far */
     uint64_t hook_id; /* of the hook registered last */
+    wg_node *pulled;  /* the node whose gradient the backward under way passes on; NULL: none is */
     bool walking;     /* a backward is under way: user functions it calls cannot start another */
     wg_trace *trace;  /* kept of what is recorded now; NULL: none */
     size_t flush_at;  /* number of unrun nodes at which the root scope runs its updates */

@@ -7,21 +7,6 @@
 
 #include <wengert/grad.h>
 
-wg_extra *wg_extra_of(wg_node *n) {
-    if (!n->extra) {
-        n->extra = wg_mem_zalloc(sizeof *n->extra);
-        if (!n->extra) {
-            wg_fail(n->graph, WG_ERR_NOMEM, "out of host memory");
-        }
-    }
-    return n->extra;
-}
-
-void wg_hooks_free(wg_hooks *h) {
-    wg_mem_free(h->list);
-    *h = (wg_hooks){0};
-}
-
 /* A leaf's hooks stay with it when it stands for other values. */
 static wg_hooks *hooks_of(const wg_node *n) { return n->leaf ? &n->leaf->hooks : n->extra ? &n->extra->hooks : NULL; }
 

@@ -2,7 +2,6 @@
 #include "graph/node.h"
 
 #include "base/alloc.h"
-#include "base/hash.h"
 #include "graph/extra.h"
 
 #include <string.h>
@@ -79,23 +78,6 @@ wg_node *wg_node_new(wg_graph *g, const wg_op *op, wg_dtype dtype, const wg_shap
     return n;
 }
 
-static void add(wg_trace *t, uint64_t word) { t->hash = wg_hash_mix(t->hash, word); }
-
-void wg_trace_node(const wg_node *n) {
-    for (wg_trace *t = n->graph->trace; t; t = t->outer) {
-        add(t, (uint64_t)(uintptr_t)n->op);
-        add(t, (uint64_t)(uintptr_t)n->shape);
-        add(t, (uint64_t)(uintptr_t)n->view);
-        add(t, (uint64_t)n->dtype | (uint64_t)(n->flags & WG_NODE_GRAD) << 8 | (uint64_t)n->nin << 16);
-        for (int i = 0; i < n->nin; i++) {
-            uint64_t id = n->in[i]->id;
-            add(t, id < t->first ? id << 1 : (id - t->first) << 1 | 1);
-        }
-        add(t, wg_hash_bytes(n->attr, sizeof n->attr));
-        add(t, wg_hash_bytes(n->scalar, sizeof n->scalar));
-    }
-}
-
 static const wg_op source_op = {.name = "source", .kind = WG_OP_SOURCE};
 
 wg_node *wg_node_source(wg_graph *g, wg_dtype dtype, const wg_shape *shape, wg_value *value) {
@@ -137,13 +119,6 @@ static void free_leaf(wg_leaf *l) {
     wg_mem_free(l);
 }
 
-static void free_extra(wg_node *n) {
-    if (n->extra) {
-        wg_hooks_free(&n->extra->hooks);
-        wg_mem_free(n->extra);
-    }
-}
-
 static void reap(wg_node *dead) {
     while (dead) {
         wg_node *n = dead;
@@ -154,7 +129,7 @@ static void reap(wg_node *dead) {
             unref_onto(&dead, n->leaf->grad);
             free_leaf(n->leaf);
         }
-        free_extra(n);
+        wg_extra_free(n);
         unlink_node(n);
         if (n->value) {
             n->graph->hooks.value_free(n->graph, n->value);

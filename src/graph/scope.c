@@ -139,7 +139,7 @@ void wg_scope_pop(wg_graph *g) {
     if (g->nscopes == 1) {
         g->npending = 0;
     }
-    g->nscopes--;
+    wg_mem_free(g->scopes[--g->nscopes].label);
 }
 
 bool wg_scope_unwind(wg_graph *g, size_t depth, const char *who) {
