@@ -74,6 +74,10 @@ Test(anomaly, brought_in) {
                  NULL);
     cr_expect_null(wg_mul_scalar(wg_flip(data, (int[]){0}, 1), 2));
     expect_error(ctx, WG_ERR_ANOMALY, "view", "element [0] is nan", "operand 1", "data from the host", NULL);
+    wg_tensor *wide = wg_from_f64(ctx, (double[]){1, 2, 3, 4, 5, NAN}, WG_SHAPE(2, 3));
+    cr_expect_null(wg_neg(wg_transpose(wide, 0, 1)));
+    expect_error(ctx, WG_ERR_ANOMALY, "transposed", "neg: f64 [3,2]: element [2,1] is nan",
+                 "operand 1, f64 [3,2], brought it in: element [2,1] is nan", NULL);
     EXPECT_VALUES(wg_mul_scalar(wg_narrow(data, 0, 0, 1), 2), 2); /* the NaN is elsewhere */
     cr_expect_null(wg_mul_scalar(late, 2));
     expect_error(ctx, WG_ERR_ANOMALY, "late", "operand 1", "element [0] is inf", "before anomalies were looked for",
