@@ -209,3 +209,33 @@ Test(depth, wide) {
     }
     close_ok(ctx);
 }
+
+/* ---- residuals ---- */
+
+/* Wrong: an epilogue that names a matmul's own operand as the matmul does, which is no name in its text; a result written
+ * over an operand that other rows still need. */
+Test(residual, matmul_and_its_own_operand) {
+    wg_ctx *ctx = open_ctx();
+    rng r = rng_seed("residual", 0);
+    input x = input_make(ctx, WG_F32, WG_SHAPE(40, 40), LAY_CONTIGUOUS, DOM_ANY, &r);
+    input w = input_make(ctx, WG_F32, WG_SHAPE(40, 40), LAY_CONTIGUOUS, DOM_ANY, &r);
+    for (int side = 0; side < 2; side++) {
+        float got[2][1600], h[1600];
+        WG_SCOPE(ctx) {
+            wg_tensor *t = wg_mul_scalar(x.t, 2), *kept = wg_contiguous(t);
+            cr_expect_eq(wg_read(kept, h, sizeof h), WG_OK);
+            wg_tensor *product = side ? wg_matmul(w.t, kept) : wg_matmul(kept, w.t);
+            cr_expect_eq(wg_read(product, got[0], sizeof got[0]), WG_OK, "%s", wg_error(ctx));
+        }
+        WG_SCOPE(ctx) {
+            wg_tensor *u = wg_mul_scalar(x.t, 2);
+            wg_tensor *y = wg_add(side ? wg_matmul(w.t, u) : wg_matmul(u, w.t), u);
+            cr_expect_eq(wg_read(y, got[1], sizeof got[1]), WG_OK, "%s", wg_error(ctx));
+        }
+        for (int i = 0; i < 1600; i++) {
+            cr_assert(got[1][i] == got[0][i] + h[i], "side %d, element %d: %a, not %a + %a", side, i, (double)got[1][i],
+                      (double)got[0][i], (double)h[i]);
+        }
+    }
+    close_ok(ctx);
+}
