@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { ROWS = 6, WIDTH = 8, DEPTH = 4 };
@@ -111,9 +112,11 @@ static void train(wg_ctx *ctx, caller call, bool nested, bool read_between, outc
 Test(checkpoint, same_bits) {
     static outcome want, got;
     const mode modes[] = {MODE_DEFAULT, MODE_UNFUSED, MODE_EAGER};
-    for (int nested = 0; nested < 2; nested++) {
-        for (int m = 0; m < 3; m++) {
-            for (int between = 0; between < 2; between++) {
+    const char *device = getenv("WENGERT_DEVICE");
+    bool compiles = !device || strcmp(device, "host") != 0; /* then one of the twelve ways is dear enough */
+    for (int nested = compiles; nested < 2; nested++) {
+        for (int m = 0; m < (compiles ? 1 : 3); m++) {
+            for (int between = compiles; between < 2; between++) {
                 wg_ctx *ctx = open_mode(modes[m]);
                 train(ctx, plain, nested, between, &want);
                 train(ctx, wg_checkpoint, nested, between, &got);
