@@ -156,7 +156,8 @@ static wg_tensor *edit(wg_tensor *grad, void *user) {
     editor *e = user;
     static note late;
     late = (note){e->into, "late", 0};
-    strcat(e->into->text, "edit; ");
+    size_t at = strlen(e->into->text);
+    snprintf(e->into->text + at, sizeof e->into->text - at, "edit; ");
     cr_expect_eq(wg_remove_hook(e->t, e->mine), WG_OK);
     cr_expect_eq(wg_remove_hook(e->t, e->other), WG_OK);
     for (int k = 0; k < e->adds; k++) {

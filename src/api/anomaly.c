@@ -200,13 +200,14 @@ wg_status wg_label(wg_ctx *ctx, const char *label) {
         return ctx ? wg_error_status(ctx) : WG_ERR_ARG;
     }
     wg_scope *scope = &ctx->graph.scopes[ctx->graph.nscopes - 1];
-    char *copy = label ? wg_mem_alloc(strlen(label) + 1) : NULL;
+    size_t bytes = label ? strlen(label) + 1 : 0;
+    char *copy = label ? wg_mem_alloc(bytes) : NULL;
     if (label && !copy) {
         wg_fail(&ctx->graph, WG_ERR_NOMEM, "label: out of host memory");
         return WG_ERR_NOMEM;
     }
     if (copy) {
-        strcpy(copy, label);
+        memcpy(copy, label, bytes);
     }
     wg_mem_free(scope->label);
     scope->label = copy;
