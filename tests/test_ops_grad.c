@@ -184,7 +184,7 @@ Test(gradcheck, reductions) { cr_expect(check_family(ops_reduce, 0, 1) == 8); }
 Test(gradcheck, views) { cr_expect(check_family(ops_move, 0, 1) == 12); }
 Test(gradcheck, indexing) { cr_expect(check_family(ops_index, 0, 1) == 5); }
 Test(gradcheck, contractions) { cr_expect(check_family(ops_contract, 0, 1) == 3); }
-Test(gradcheck, losses) { cr_expect(check_family(ops_nn, 0, 1) == 3); }
+Test(gradcheck, losses_and_norms) { cr_expect(check_family(ops_nn, 0, 1) == 8); }
 
 /* ---- the check itself ---- */
 

@@ -27,7 +27,7 @@ WG_BEGIN_DECLS
  * Always returns a context unless the host is out of memory (then NULL); ask wg_failed whether it can be used. A failed
  * context takes every call and answers with its error. The caller closes it with wg_close.
  * Environment, read here: WENGERT_DEVICE; WENGERT_FORM=simd|simt forces the form of generated kernels;
- * WENGERT_EAGER=1; WENGERT_FUSE=0; WENGERT_LOG=plan,kernel writes to stderr what is run.
+ * WENGERT_EAGER=1; WENGERT_FUSE=0; WENGERT_ANOMALY=1 (see wg_detect_anomaly); WENGERT_LOG=plan,kernel writes to stderr what is run.
  */
 WG_API wg_ctx *wg_open(const char *device);
 
@@ -102,6 +102,19 @@ static inline void wg_scope_leave_(wg_scope_guard *g) { (void)wg_scope_end(g->ct
     for (wg_scope_guard WG_CONCAT_(wg_scope_, __LINE__)                                                                \
              __attribute__((cleanup(wg_scope_leave_))) = wg_scope_enter_(ctx);                                         \
          WG_CONCAT_(wg_scope_, __LINE__).open; WG_CONCAT_(wg_scope_, __LINE__).open = false)
+
+/* ---- anomalies ------------------------------------------------------------------------------------------------ */
+
+/*
+ * Looks for the first NaN or infinity. While on, each op runs at its call and its result is searched; one that is not
+ * finite makes the op, or the backward that recorded it, fail with WG_ERR_ANOMALY. The text names the op, shapes and the
+ * element; the op's number (wg_stats.nodes when it was recorded) and scope with its labels; whether it was recorded by the
+ * program or by the backward of which op; and the operand that it came in with, if that is data from the host or was
+ * computed before. Slow. Returns what was in force. WENGERT_ANOMALY=1 switches it on from wg_open on.
+ */
+WG_API bool wg_detect_anomaly(wg_ctx *ctx, bool on);
+/* Names the innermost scope in such texts; NULL takes the name away. label is copied. */
+WG_API wg_status wg_label(wg_ctx *ctx, const char *label);
 
 /* ---- what ran ------------------------------------------------------------------------------------------------- */
 

@@ -53,8 +53,43 @@ WG_API wg_gradients_opts wg_gradients_defaults(void);
 WG_API wg_status wg_gradients(wg_tensor *const *outputs, size_t noutputs, wg_tensor *const *inputs, size_t ninputs,
                               wg_tensor **grads, const wg_gradients_opts *opts);
 
+/* ---- hooks ------------------------------------------------------------------------------------------------------- */
+
+/* Is called with a gradient, in the shape and dtype of its tensor, and returns another one in its place, or NULL to leave
+ * it. What it makes belongs to a scope that closes after it. */
+typedef wg_tensor *(*wg_grad_hook)(wg_tensor *grad, void *user);
+
+/*
+ * Calls fn in every backward (wg_gradients too) that finds a gradient of t, once, when it is complete: before what t was
+ * made from gets its own, and before a leaf adds it to the gradient it has. As everything recorded the gradient is lazy:
+ * fn may go on from it with ops, or demand it (wg_item, wg_data). Several hooks run in the order of registration, each
+ * seeing what the one before returned. t requires grad (WG_ERR_GRAPH else). A leaf's hooks stay when it is assigned to;
+ * those of a tensor made by ops go with its graph. The result names the hook for wg_remove_hook; 0 on error.
+ *
+ * An error that fn causes, or a gradient of another shape or dtype that it returns, ends the backward with that error;
+ * no leaf has changed then. fn cannot start a backward (WG_ERR_GRAPH).
+ */
+WG_API uint64_t wg_register_hook(wg_tensor *t, wg_grad_hook fn, void *user);
+/* WG_ERR_ARG if t has no such hook. */
+WG_API wg_status wg_remove_hook(wg_tensor *t, uint64_t hook);
+
+/* ---- functions of tensors ------------------------------------------------------------------------------------------ */
+
 /* A function from tensors to one tensor, recorded anew at each call. user is passed through. */
 typedef wg_tensor *(*wg_function)(wg_tensor *const *inputs, size_t n, void *user);
+
+/*
+ * fn(inputs), keeping only the inputs for a backward, which calls fn once more to have the rest (Chen et al. 2016): less
+ * memory for more work. Values and gradients are the same to the bit as without. n >= 1.
+ *
+ * fn may use other tensors too, parameters among them, and they get their gradients. It is called once for each backward
+ * that reaches the result, with handles on the same values, and draws the same random numbers: user and what it points
+ * to must live until the scope ends or a backward released the graph, and fn must record the same ops each time, from
+ * the same values: a parameter it uses cannot be assigned to in between. Else that backward ends with WG_ERR_GRAPH.
+ * Checkpoints nest, and have gradients of higher order. Tensors that fn hands out besides its result have no graph.
+ * Where gradients are off this is fn(inputs). NULL if fn gives NULL.
+ */
+WG_API wg_tensor *wg_checkpoint(wg_function fn, wg_tensor *const *inputs, size_t n, void *user);
 
 typedef struct wg_gradcheck_opts {
     double eps;  /* step of the central difference, 1e-6 */

@@ -1,5 +1,5 @@
 /*
- * Losses, dropout and initialisers: what neural networks add to the ops, made from them.
+ * Losses, normalisation, dropout and initialisers: what neural networks add to the ops, made from them.
  */
 #ifndef WENGERT_NN_H
 #define WENGERT_NN_H
@@ -23,6 +23,25 @@ WG_API wg_tensor *wg_cross_entropy(wg_tensor *logits, wg_tensor *target, const w
 
 /* (a - b)^2, reduced. Shapes broadcast. */
 WG_API wg_tensor *wg_mse_loss(wg_tensor *a, wg_tensor *b, wg_reduction reduction);
+
+/*
+ * Normalisation over the last dimensions of x, which are normalized_shape (rank >= 1; WG_ERR_SHAPE if x does not end in
+ * it). weight and bias have that shape and x's dtype; NULL leaves them out. Floating dtypes. opts NULL means the defaults.
+ */
+typedef struct wg_layer_norm_opts {
+    double eps; /* 1e-5 */
+} wg_layer_norm_opts;
+WG_API wg_layer_norm_opts wg_layer_norm_defaults(void);
+/* (x - mean) / sqrt(var + eps) * weight + bias, var with divisor n (Ba, Kiros & Hinton 2016). */
+WG_API wg_tensor *wg_layer_norm(wg_tensor *x, wg_shape normalized_shape, wg_tensor *weight, wg_tensor *bias,
+                                const wg_layer_norm_opts *opts);
+
+typedef struct wg_rms_norm_opts {
+    double eps; /* -1: a negative one means the machine epsilon of x's dtype, as PyTorch's None */
+} wg_rms_norm_opts;
+WG_API wg_rms_norm_opts wg_rms_norm_defaults(void);
+/* x / sqrt(mean(x^2) + eps) * weight (Zhang & Sennrich 2019). */
+WG_API wg_tensor *wg_rms_norm(wg_tensor *x, wg_shape normalized_shape, wg_tensor *weight, const wg_rms_norm_opts *opts);
 
 /* Zeroes each element with probability p in [0,1] and scales the others by 1/(1-p); the same value if !training. */
 WG_API wg_tensor *wg_dropout(wg_tensor *a, double p, bool training);

@@ -50,6 +50,7 @@ typedef enum wg_status {
     WG_ERR_FORK,        /* the context was opened before fork(); open one in the child */
     WG_ERR_IO,          /* a file is missing, truncated or not what it should be */
     WG_ERR_UNSUPPORTED, /* not available on this device or in this build */
+    WG_ERR_ANOMALY,     /* a NaN or an infinity, while wg_detect_anomaly looks for them */
 } wg_status;
 
 /* "WG_ERR_SHAPE" and so on; "WG_ERR_?" for a number that is none. Static storage. */

@@ -51,6 +51,7 @@ static void read_environment(wg_ctx *ctx) {
     }
     e->fuse = !env_is("WENGERT_FUSE", "0");
     ctx->eager = env_is("WENGERT_EAGER", "1");
+    ctx->anomaly = env_is("WENGERT_ANOMALY", "1");
     e->log_plan = env_lists("WENGERT_LOG", "plan");
     e->log_kernel = env_lists("WENGERT_LOG", "kernel");
 }

@@ -16,7 +16,7 @@ struct wg_ctx {
     size_t nroots, root_cap;
     wg_tensor **lent; /* tensors whose new bytes wg_data_mut lent */
     size_t nlent, lent_cap;
-    bool eager, opened;
+    bool eager, anomaly, opened;
     uint64_t plans_built, plans_reused;
 };
 
@@ -41,6 +41,9 @@ bool wg_settle_all(wg_ctx *ctx);
 /* The hooks of the graph: see wg_graph_hooks. */
 bool wg_recorded(wg_graph *g, wg_node *n);
 bool wg_settle_tensor(wg_tensor *t);
+
+/* Runs n, just recorded, and looks at its result: see wg_detect_anomaly. False: the error is set. */
+bool wg_anomaly_run(wg_ctx *ctx, wg_node *n);
 
 wg_plan_cache *wg_plan_cache_new(void);
 void wg_plan_cache_free(wg_plan_cache *c);

@@ -152,7 +152,7 @@ wg_status wg_close_scope(wg_ctx *ctx) {
         wg_handle_free(s->tensors);
     }
     end_kept(s);
-    wg_scope_end_history(g);
+    wg_end_history(g, s->first_id);
     wg_status ran = wg_run_updates(ctx, true);
     if (ran != WG_OK && g->err.status == WG_OK) {
         wg_fail(g, ran, "scope end: %s", wg_status_name(ran));
@@ -170,6 +170,7 @@ wg_mark wg_scope_begin(wg_ctx *ctx) {
     if (!wg_scope_push(g)) {
         return 0;
     }
+    g->scopes[g->nscopes - 1].user = true;
     if (g->nscopes == 2) {
         /* The root scope may never close: its updates, and what a scope that failed left to it, run with this one's. */
         g->scopes[1].pending = g->scopes[0].pending;
@@ -212,6 +213,9 @@ wg_status wg_eval(wg_tensor *const *tensors, size_t n) {
 /* The hook after recording: eager execution, and the root scope's bound. */
 bool wg_recorded(wg_graph *g, wg_node *n) {
     wg_ctx *ctx = wg_ctx_of(g);
+    if (ctx->anomaly) {
+        return wg_anomaly_run(ctx, n);
+    }
     if (ctx->eager) {
         return n->base || wg_demand_node(ctx, n) == WG_OK;
     }

@@ -76,6 +76,8 @@ const char *wg_status_name(wg_status status) {
         return "WG_ERR_IO";
     case WG_ERR_UNSUPPORTED:
         return "WG_ERR_UNSUPPORTED";
+    case WG_ERR_ANOMALY:
+        return "WG_ERR_ANOMALY";
     }
     return "WG_ERR_?";
 }

@@ -2,6 +2,7 @@
 #include "graph/vjp.h"
 
 #include "base/alloc.h"
+#include "graph/extra.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -32,9 +33,33 @@ void wg_vjp_set(wg_vjp *v, int i, wg_tensor *grad) { v->result[i] = grad; }
 
 typedef struct walk {
     wg_graph *g;
-    wg_node **nodes; /* everything gradients flow through, newest first once sorted */
+    wg_node **nodes; /* everything gradients flow through, newest first once sorted; a reference each */
     size_t count, cap;
+    size_t depth; /* scopes open at its beginning */
+    bool begun;
 } walk;
+
+/* Walks share the scratch of nodes: a function of the user's that one calls cannot start another. */
+static bool begin(walk *w, const char *op) {
+    if (w->g->walking) {
+        wg_fail(w->g, WG_ERR_GRAPH, "%s: called by a hook or a checkpoint's function while a backward is under way",
+                op);
+        return false;
+    }
+    w->begun = w->g->walking = true;
+    return true;
+}
+
+static void end(walk *w) {
+    for (size_t i = 0; i < w->count; i++) {
+        wg_node_unref(w->nodes[i]);
+    }
+    wg_mem_free(w->nodes);
+    if (w->begun) {
+        w->g->walking = false;
+        w->g->pulled = NULL;
+    }
+}
 
 static bool reach(walk *w, wg_node *n) {
     if (!(n->flags & WG_NODE_GRAD) || n->mark == w->g->epoch) {
@@ -53,7 +78,7 @@ static bool reach(walk *w, wg_node *n) {
     }
     n->mark = w->g->epoch;
     n->adjoint = NULL;
-    w->nodes[w->count++] = n;
+    w->nodes[w->count++] = wg_node_ref(n);
     return true;
 }
 
@@ -62,15 +87,10 @@ static int newest_first(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
-/* Collects the nodes between outputs and leaves. The list doubles as the queue of the search. */
-static bool collect(walk *w, wg_tensor *const *outputs, size_t n) {
-    w->g->epoch++;
-    for (size_t i = 0; i < n; i++) {
-        if (!reach(w, outputs[i]->node)) {
-            return false;
-        }
-    }
-    for (size_t i = 0; i < w->count; i++) {
+/* Adds what nodes from number `from` on lead to. The list doubles as the queue of the search. Those from `sorted` on are
+ * brought in order. */
+static bool search(walk *w, size_t from, size_t sorted) {
+    for (size_t i = from; i < w->count; i++) {
         wg_node *node = w->nodes[i];
         for (int k = 0; !node->leaf && k < node->nin; k++) {
             if (!reach(w, node->in[k])) {
@@ -78,10 +98,31 @@ static bool collect(walk *w, wg_tensor *const *outputs, size_t n) {
             }
         }
     }
-    if (w->count > 1) { /* none: nodes is NULL */
-        qsort(w->nodes, w->count, sizeof *w->nodes, newest_first);
+    if (w->count > sorted + 1) { /* none: nodes is NULL */
+        qsort(w->nodes + sorted, w->count - sorted, sizeof *w->nodes, newest_first);
     }
     return true;
+}
+
+/* Collects the nodes between outputs and leaves. */
+static bool collect(walk *w, wg_tensor *const *outputs, size_t n) {
+    w->g->epoch++;
+    for (size_t i = 0; i < n; i++) {
+        if (!reach(w, outputs[i]->node)) {
+            return false;
+        }
+    }
+    return search(w, 0, 0);
+}
+
+/* Adds n and what it leads to, while the walk is at `at`: marks may have been used for something else since. */
+static bool collect_more(walk *w, size_t at, wg_node *n) {
+    size_t before = w->count;
+    w->g->epoch++;
+    for (size_t i = at; i < before; i++) {
+        w->nodes[i]->mark = w->g->epoch;
+    }
+    return reach(w, n) && search(w, before, at + 1);
 }
 
 /* Brings a gradient to the shape and dtype of the operand it belongs to: undoes broadcasting and promotion. */
@@ -119,6 +160,18 @@ static bool accumulate(wg_node *n, wg_tensor *grad) {
     return true;
 }
 
+/* The gradient of a checkpoint flows through its function's ops, recorded again. Being the newest they come next. */
+static bool pull_back_checkpoint(walk *w, size_t at) {
+    wg_node *n = w->nodes[at], *again = wg_checkpoint_again(n);
+    bool ok = again && collect_more(w, at, again);
+    wg_tensor *grad = ok ? wg_handle(w->g, n->adjoint) : NULL;
+    ok = grad && accumulate(again, grad);
+    if (again) {
+        wg_node_unref(again);
+    }
+    return ok && w->g->err.status == WG_OK;
+}
+
 /* Passes one node's gradient on to its operands. */
 static bool pull_back(wg_node *n) {
     wg_vjp v = {.node = n, .grad = wg_handle(n->graph, n->adjoint)};
@@ -150,16 +203,11 @@ static void release(walk *w) {
             n->flags |= WG_NODE_RELEASED;
         }
     }
-    /* Operands go only after every node is marked: dropping them may free nodes of this very list. */
-    for (size_t i = 0; i < w->count; i++) {
-        wg_node_ref(w->nodes[i]);
-    }
     for (size_t i = 0; i < w->count; i++) {
         wg_node *n = w->nodes[i];
-        if (!n->leaf && wg_base_of(n)->value) {
+        if (!n->leaf && (wg_base_of(n)->value || wg_checkpoint_of(n))) {
             wg_node_drop_inputs(n);
         }
-        wg_node_unref(n);
     }
 }
 
@@ -180,6 +228,11 @@ static bool seed(wg_tensor *out, wg_tensor *grad) {
     return grad && accumulate(out->node, grad);
 }
 
+static bool pull(walk *w, size_t at) {
+    wg_node *n = w->nodes[at];
+    return n->leaf || (wg_checkpoint_of(n) ? pull_back_checkpoint(w, at) : !n->op->vjp || pull_back(n));
+}
+
 /* Records the gradients of all collected nodes into their `adjoint`. */
 static bool propagate(walk *w, wg_tensor *const *outputs, wg_tensor *const *grads, size_t n) {
     for (size_t i = 0; i < n; i++) {
@@ -189,7 +242,8 @@ static bool propagate(walk *w, wg_tensor *const *outputs, wg_tensor *const *grad
     }
     for (size_t i = 0; i < w->count; i++) {
         wg_node *node = w->nodes[i];
-        if (node->adjoint && !node->leaf && node->op->vjp && !pull_back(node)) {
+        w->g->pulled = node;
+        if (node->adjoint && !(wg_hooks_run(node) && pull(w, i))) {
             return false;
         }
     }
@@ -265,18 +319,18 @@ wg_status wg_backward_with(wg_tensor *t, const wg_backward_opts *opts) {
         return g ? g->err.status : WG_ERR_ARG;
     }
     wg_err before = set_aside(g);
-    walk w = {.g = g};
-    bool ok = outputs_ok(g, "backward", &t, 1) && collect(&w, &t, 1) && wg_scope_push(g);
+    walk w = {.g = g, .depth = g->nscopes};
+    bool ok = begin(&w, "backward") && outputs_ok(g, "backward", &t, 1) && collect(&w, &t, 1) && wg_scope_push(g);
     if (ok) {
         wg_graph_set_no_grad(g, !o.create_graph);
         ok = propagate(&w, &t, &o.grad, 1) && into_leaves(&w);
         drop_adjoints(&w);
-        wg_scope_pop(g);
+        ok = wg_scope_unwind(g, w.depth, "backward") && ok;
         if (ok && !o.retain_graph && !o.create_graph) {
             release(&w);
         }
     }
-    wg_mem_free(w.nodes);
+    end(&w);
     return outcome(g, ok, before);
 }
 
@@ -336,19 +390,19 @@ wg_status wg_gradients(wg_tensor *const *outputs, size_t noutputs, wg_tensor *co
         return g && g->err.status != WG_OK ? g->err.status : WG_ERR_ARG;
     }
     wg_err before = set_aside(g);
-    walk w = {.g = g};
-    ok = outputs_ok(g, "gradients", outputs, noutputs) && inputs_ok(g, inputs, ninputs, o.allow_unused) &&
-         collect(&w, outputs, noutputs) && wg_scope_push(g);
+    walk w = {.g = g, .depth = g->nscopes};
+    ok = begin(&w, "gradients") && outputs_ok(g, "gradients", outputs, noutputs) &&
+         inputs_ok(g, inputs, ninputs, o.allow_unused) && collect(&w, outputs, noutputs) && wg_scope_push(g);
     if (ok) {
         wg_graph_set_no_grad(g, !o.create_graph);
         ok = propagate(&w, outputs, o.grad_outputs, noutputs) && harvest(&w, inputs, ninputs, grads, o.allow_unused);
         drop_adjoints(&w);
-        wg_scope_pop(g);
+        ok = wg_scope_unwind(g, w.depth, "gradients") && ok;
         if (ok && !o.retain_graph && !o.create_graph) {
             release(&w);
         }
     }
-    wg_mem_free(w.nodes);
+    end(&w);
     for (size_t i = 0; !ok && i < ninputs; i++) {
         grads[i] = NULL;
     }

@@ -17,6 +17,7 @@ typedef struct wg_op wg_op;
 typedef struct wg_node wg_node;
 typedef struct wg_leaf wg_leaf;
 typedef struct wg_graph wg_graph;
+typedef struct wg_extra wg_extra; /* hooks and checkpoints; see graph/extra.h */
 typedef struct wg_value wg_value; /* bytes on the device; see runtime/value.h */
 
 #define WG_MAX_IN 4
@@ -41,6 +42,7 @@ struct wg_node {
     double scalar[WG_MAX_SCALAR]; /* the op's numbers: kernel arguments, in no key and no text */
     wg_leaf *leaf;                /* where the gradient of a leaf's value accumulates */
     wg_value *value;              /* bytes, once computed */
+    wg_extra *extra;              /* NULL for nearly all */
     wg_node *prev, *next;         /* in graph->unrun or graph->history */
     uint64_t id;                  /* order of recording */
     uint32_t refs;
@@ -51,12 +53,26 @@ struct wg_node {
     wg_node *adjoint;
 };
 
+/* A function of the user's that is called with a gradient. */
+typedef struct wg_hook {
+    uint64_t id;
+    wg_tensor *(*fn)(wg_tensor *grad, void *user);
+    void *user;
+} wg_hook;
+
+/* In order of registration. */
+typedef struct wg_hooks {
+    wg_hook *list;
+    size_t count, cap;
+} wg_hooks;
+
 /* Where gradients of a parameter accumulate: shared by its handle and the nodes that were its values. */
 struct wg_leaf {
     wg_graph *graph;
     uint32_t refs;
-    wg_node *grad; /* NULL: none */
-    bool orphan;   /* its handle is gone: gradients are dropped */
+    wg_node *grad;  /* NULL: none */
+    bool orphan;    /* its handle is gone: gradients are dropped */
+    wg_hooks hooks; /* on its gradient */
 };
 
 struct wg_tensor {
@@ -75,6 +91,8 @@ typedef struct wg_scope {
     wg_tensor *kept;    /* handles made here that the caller owns: they lose their graph when the scope ends */
     size_t pending;     /* where this scope's entries in graph->pending begin */
     uint64_t first_id;  /* nodes from here on were recorded in it */
+    char *label;        /* the user's name for it, NULL: none */
+    bool user;          /* opened by the user, not by the library for temporaries of its own */
     bool no_grad;
 } wg_scope;
 
@@ -87,6 +105,13 @@ typedef struct wg_graph_hooks {
     /* The bytes lent by wg_data_mut become t's value. False: it failed, the error is set. */
     bool (*settle)(wg_tensor *t);
 } wg_graph_hooks;
+
+/* What was recorded since `first`, as a hash of ops, shapes, scalars and operands (those since `first` by their distance
+ * from it): two recordings with equal traces compute the same. */
+typedef struct wg_trace {
+    struct wg_trace *outer; /* one that began earlier and goes on */
+    uint64_t first, hash;
+} wg_trace;
 
 typedef struct wg_intern wg_intern;
 
@@ -104,8 +129,12 @@ struct wg_graph {
     uint64_t next_id;
     uint32_t epoch; /* for wg_node.mark */
     uint64_t seed;
-    uint64_t random; /* random ops recorded so far */
-    size_t flush_at; /* number of unrun nodes at which the root scope runs its updates */
+    uint64_t random;  /* random ops recorded so far */
+    uint64_t hook_id; /* of the hook registered last */
+    wg_node *pulled;  /* the node whose gradient the backward under way passes on; NULL: none is */
+    bool walking;     /* a backward is under way: user functions it calls cannot start another */
+    wg_trace *trace;  /* kept of what is recorded now; NULL: none */
+    size_t flush_at;  /* number of unrun nodes at which the root scope runs its updates */
     void *free_nodes, *free_tensors, *slabs;
     bool unusable; /* failed to open: every call is refused with the error at hand */
     unsigned fork_generation;
@@ -140,8 +169,10 @@ wg_tensor *wg_record(wg_graph *g, const wg_op *op, const wg_call *call);
 /* Records a view of a's elements. view is relative to a's base (see wg_view_of). */
 wg_tensor *wg_record_view(const wg_op *op, wg_tensor *a, const wg_view *view, const int64_t attr[WG_MAX_ATTR]);
 /* A node that shows y's bytes but passes gradients to x by op's VJP: for a composite with a gradient of its own. in[0]
- * is x, in[1] is y; whether it requires grad follows x. y is recorded with gradients off. */
-wg_tensor *wg_record_custom(const wg_op *op, wg_tensor *x, wg_tensor *y, const int64_t attr[WG_MAX_ATTR]);
+ * is x, in[1] is y, in[2] and in[3] what else there is to save (NULL: nothing); whether it requires grad follows x. y is
+ * recorded with gradients off. */
+wg_tensor *wg_record_custom(const wg_op *op, wg_tensor *x, wg_tensor *y, wg_tensor *const saved[2],
+                            const int64_t attr[WG_MAX_ATTR]);
 /* Switches recording for gradients off or on in the innermost scope; returns what `no_grad` was. */
 bool wg_graph_set_no_grad(wg_graph *g, bool no_grad);
 /* How t's elements lie in its base: for the view ops to derive theirs from. */
@@ -164,8 +195,8 @@ void wg_node_drop_inputs(wg_node *n);
 static inline bool wg_node_has_history(const wg_node *n) {
     return (n->flags & (WG_NODE_GRAD | WG_NODE_RELEASED)) == WG_NODE_GRAD && !n->leaf;
 }
-/* Ends the graph of every node recorded in the innermost scope: no backward goes through them any more. */
-void wg_scope_end_history(wg_graph *g);
+/* Ends the graph of every node recorded from number `first` on: no backward goes through them any more. */
+void wg_end_history(wg_graph *g, uint64_t first);
 /* Lets go of the operands of the scope's views whose base has its bytes. */
 void wg_scope_settle_views(wg_graph *g);
 
@@ -188,6 +219,9 @@ void wg_leaf_set_grad(wg_leaf *l, wg_node *grad);
 /* A scope for the library's own temporaries: ends without running anything. */
 bool wg_scope_push(wg_graph *g);
 void wg_scope_pop(wg_graph *g);
+/* After a call of a user's function: closes the scopes above `depth` that it left open. False, with the error set, if it
+ * closed one that it did not open. */
+bool wg_scope_unwind(wg_graph *g, size_t depth, const char *who);
 
 /* ---- argument checks ------------------------------------------------------------------------------------------------ */
 

@@ -2,6 +2,7 @@
 #include "graph/node.h"
 
 #include "base/alloc.h"
+#include "graph/extra.h"
 
 #include <string.h>
 
@@ -83,6 +84,7 @@ wg_node *wg_node_source(wg_graph *g, wg_dtype dtype, const wg_shape *shape, wg_v
     wg_node *n = wg_node_new(g, &source_op, dtype, shape);
     if (n) {
         wg_node_set_value(n, value);
+        wg_trace_node(n);
     }
     return n;
 }
@@ -102,6 +104,19 @@ static void drop_onto(wg_node **dead, wg_node *n) {
         n->in[i] = NULL;
     }
     n->nin = 0;
+    wg_checkpoint_call *c = wg_checkpoint_of(n);
+    if (c) {
+        n->extra->checkpoint = NULL;
+        for (size_t i = 0; i < c->n; i++) {
+            unref_onto(dead, c->inputs[i]);
+        }
+        wg_mem_free(c);
+    }
+}
+
+static void free_leaf(wg_leaf *l) {
+    wg_hooks_free(&l->hooks);
+    wg_mem_free(l);
 }
 
 static void reap(wg_node *dead) {
@@ -112,8 +127,9 @@ static void reap(wg_node *dead) {
         unref_onto(&dead, n->base);
         if (n->leaf && --n->leaf->refs == 0) {
             unref_onto(&dead, n->leaf->grad);
-            wg_mem_free(n->leaf);
+            free_leaf(n->leaf);
         }
+        wg_extra_free(n);
         unlink_node(n);
         if (n->value) {
             n->graph->hooks.value_free(n->graph, n->value);
@@ -148,8 +164,7 @@ void wg_node_set_value(wg_node *n, wg_value *value) {
 }
 
 /* The nodes of a list are held one ahead of the walk: dropping operands may free its neighbours. */
-static void for_scope(wg_graph *g, wg_node *head, bool sorted, void (*visit)(wg_node *n)) {
-    uint64_t first = g->scopes[g->nscopes - 1].first_id;
+static void for_recent(wg_node *head, uint64_t first, bool sorted, void (*visit)(wg_node *n)) {
     wg_node *n = head->prev;
     if (n != head) {
         wg_node_ref(n);
@@ -174,7 +189,7 @@ static void end_history(wg_node *n) {
     if (!n->leaf) {
         n->flags = (uint8_t)((n->flags | WG_NODE_RELEASED) & ~WG_NODE_GRAD);
     }
-    if (n->value) {
+    if (n->value || wg_checkpoint_of(n)) {
         wg_node_drop_inputs(n);
     }
 }
@@ -185,19 +200,21 @@ static void settle_view(wg_node *n) {
     }
 }
 
-void wg_scope_end_history(wg_graph *g) {
-    for_scope(g, &g->unrun, true, end_history);
-    for_scope(g, &g->history, false, end_history);
+void wg_end_history(wg_graph *g, uint64_t first) {
+    for_recent(&g->unrun, first, true, end_history);
+    for_recent(&g->history, first, false, end_history);
 }
 
-void wg_scope_settle_views(wg_graph *g) { for_scope(g, &g->unrun, true, settle_view); }
+void wg_scope_settle_views(wg_graph *g) {
+    for_recent(&g->unrun, g->scopes[g->nscopes - 1].first_id, true, settle_view);
+}
 
 void wg_leaf_unref(wg_leaf *l) {
     if (l && --l->refs == 0) {
         if (l->grad) {
             wg_node_unref(l->grad);
         }
-        wg_mem_free(l);
+        free_leaf(l);
     }
 }
 

@@ -8,6 +8,9 @@
 /* An unrun node with one reference, the caller's. NULL when there is no memory (error set). */
 wg_node *wg_node_new(wg_graph *g, const wg_op *op, wg_dtype dtype, const wg_shape *shape);
 
+/* Adds a recorded node to the traces being kept. */
+void wg_trace_node(const wg_node *n);
+
 /* Items of one size from a free list, refilled by slabs. */
 void *wg_slab_get(wg_graph *g, void **list, size_t size);
 void wg_slab_put(void **list, void *item);

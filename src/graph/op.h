@@ -29,7 +29,8 @@ struct wg_op {
     bool copies;       /* maps: each element is operand 0's, as it is */
     uint8_t elsewhere; /* maps: operands (bit mask) read at other places than the element computed */
     uint8_t saves;     /* WG_SAVE_*: what vjp reads; a debug build refuses anything else */
-    wg_prim reduce;    /* reductions: WG_P_RSUM, ... */
+    uint8_t keeps;  /* WG_SAVE_IN: operands whose own bytes are kept for that, not those they are cheaply made from */
+    wg_prim reduce; /* reductions: WG_P_RSUM, ... */
     wg_x (*emit)(wg_expr *x, const wg_node *n); /* maps: the element's expression, of the node's dtype */
     void (*vjp)(wg_vjp *v);                     /* NULL: not differentiable, gradients stop here */
 };

@@ -11,6 +11,7 @@ static wg_tensor *finish(wg_graph *g, wg_node *n, bool grad) {
     if (grad && !g->scopes[g->nscopes - 1].no_grad && n->op->vjp && wg_dtype_is_float((wg_dtype)n->dtype)) {
         n->flags |= WG_NODE_GRAD;
     }
+    wg_trace_node(n);
     wg_tensor *t = wg_handle(g, n);
     wg_node_unref(n); /* the handle's reference stays */
     if (t && !g->hooks.recorded(g, n)) {
@@ -64,7 +65,8 @@ wg_tensor *wg_record_view(const wg_op *op, wg_tensor *a, const wg_view *view, co
     return finish(a->graph, n, a->node->flags & WG_NODE_GRAD);
 }
 
-wg_tensor *wg_record_custom(const wg_op *op, wg_tensor *x, wg_tensor *y, const int64_t attr[WG_MAX_ATTR]) {
+wg_tensor *wg_record_custom(const wg_op *op, wg_tensor *x, wg_tensor *y, wg_tensor *const saved[2],
+                            const int64_t attr[WG_MAX_ATTR]) {
     if (!x || !y) {
         return NULL;
     }
@@ -76,6 +78,9 @@ wg_tensor *wg_record_custom(const wg_op *op, wg_tensor *x, wg_tensor *y, const i
     n->in[0] = wg_node_ref(x->node);
     n->in[1] = wg_node_ref(y->node);
     n->nin = 2;
+    for (int i = 0; saved && i < 2 && saved[i]; i++) {
+        n->in[n->nin++] = wg_node_ref(saved[i]->node);
+    }
     return finish(x->graph, n, x->node->flags & WG_NODE_GRAD);
 }
 

@@ -139,7 +139,18 @@ void wg_scope_pop(wg_graph *g) {
     if (g->nscopes == 1) {
         g->npending = 0;
     }
-    g->nscopes--;
+    wg_mem_free(g->scopes[--g->nscopes].label);
+}
+
+bool wg_scope_unwind(wg_graph *g, size_t depth, const char *who) {
+    if (g->nscopes < depth) {
+        wg_fail(g, WG_ERR_ARG, "%s: the function closed a scope that it did not open", who);
+        return false;
+    }
+    while (g->nscopes > depth) {
+        wg_scope_pop(g);
+    }
+    return true;
 }
 
 bool wg_graph_set_no_grad(wg_graph *g, bool no_grad) {

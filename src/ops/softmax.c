@@ -52,7 +52,7 @@ static wg_tensor *soft(const wg_op *op, wg_tensor *a, int dim, wg_tensor *(*valu
     wg_tensor *y = value(a, dim);
     wg_graph_set_no_grad(g, before);
     const int64_t attr[WG_MAX_ATTR] = {dim};
-    return wg_op_leave(g, wg_record_custom(op, a, y, attr));
+    return wg_op_leave(g, wg_record_custom(op, a, y, NULL, attr));
 }
 
 wg_tensor *wg_softmax(wg_tensor *a, int dim) { return soft(&softmax_op, a, dim, softmax_value); }

@@ -356,7 +356,7 @@ int wg_lower_trap(wg_lowered *l, int buffer, const wg_node *n) {
 }
 
 int wg_lower_buffer(wg_lowered *l, int slot, wg_dtype dtype, bool written) {
-    for (int i = 0; i < l->nbuffers; i++) {
+    for (int i = l->noperands; i < l->nbuffers; i++) {
         if (l->buffers[i].slot == slot) {
             l->buffers[i].written = l->buffers[i].written || written;
             return i;
@@ -396,6 +396,7 @@ static void add_operands(wg_lowering *l, bool scratch) {
     if (scratch) {
         l->out->buffers[l->out->nbuffers++] = (wg_buffer_use){wg_slot_extra(p, task), t->node->dtype, true};
     }
+    l->out->noperands = l->out->nbuffers;
 }
 
 static bool lower(const wg_partition *p, int group, size_t cache_bytes, int epilogue, wg_lowered *out) {

@@ -19,6 +19,7 @@ typedef struct wg_lowered {
     int nparams, param_cap;
     wg_buffer_use buffers[WG_MAX_BUFFERS];
     int nbuffers;
+    int noperands;          /* the first buffers are a matmul's: what the loop reads of the same slots has others */
     int64_t units;          /* pieces of work that can run side by side in the simd form */
     int64_t results;        /* points of the kept axes: work-items, or work-groups for rows, of the simt form */
     int64_t elems;          /* points of the loop nest, for estimates */

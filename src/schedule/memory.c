@@ -58,7 +58,11 @@ static bool may_overwrite(const wg_step *step, int out_buffer, int in_buffer) {
             return false;
         }
     }
-    return step->kind == WG_GROUP_LOOP || (step->kind == WG_GROUP_MATMUL && in_buffer > 1);
+    bool operand = false;
+    for (int i = 0; i < step->l.noperands; i++) {
+        operand = operand || step->l.buffers[i].slot == step->l.buffers[in_buffer].slot;
+    }
+    return step->kind == WG_GROUP_LOOP || (step->kind == WG_GROUP_MATMUL && !operand);
 }
 
 /* Whether a step of the launch beside `step` uses the slot. */

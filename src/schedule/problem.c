@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "graph/extra.h"
 #include "tensor/shape.h"
 
 /* Scratch of the walk in wg_node: `mark` is the epoch once touched, `index` the flags below until tasks are numbered,
@@ -26,8 +27,14 @@ static void touch(wg_graph *g, wg_node *n) {
 
 /* A backward that may still come reads what an op saves: keep it, or what it can cheaply be computed from. */
 static void save_for_backward(wg_graph *g, wg_node *n) {
-    if (!wg_node_has_history(n) || !n->op->saves) {
+    if (!wg_node_has_history(n) || !(n->op->saves | n->op->keeps || n->extra)) {
         return;
+    }
+    const wg_checkpoint_call *c = wg_checkpoint_of(n);
+    for (size_t i = 0; c && i < c->n; i++) {
+        wg_node *b = wg_base_of(c->inputs[i]);
+        touch(g, b);
+        b->index |= KEEP;
     }
     if (n->op->saves & WG_SAVE_OUT) {
         wg_node *b = wg_base_of(n);
@@ -35,10 +42,10 @@ static void save_for_backward(wg_graph *g, wg_node *n) {
         b->index |= FRONTIER;
     }
     for (int i = 0; i < n->nin; i++) {
-        if (n->op->saves & WG_SAVE_IN(i)) {
+        if ((n->op->saves | n->op->keeps) & WG_SAVE_IN(i)) {
             wg_node *b = wg_base_of(n->in[i]);
             touch(g, b);
-            b->index |= FRONTIER;
+            b->index |= n->op->keeps & WG_SAVE_IN(i) ? KEEP : FRONTIER;
         }
     }
 }

@@ -1,5 +1,5 @@
 /*
- * The op table: losses and dropout. What is random about dropout is tested elsewhere; here are its fixed points.
+ * The op table: losses, normalisation and dropout. What is random about dropout is tested elsewhere; here are its fixed points.
  */
 #include "op_table.h"
 
@@ -96,6 +96,78 @@ static nd r_mse_loss(const nd *x, int v) {
     return reduced(&each, (wg_reduction)c_mse_loss[v].p[0], (double)each.n);
 }
 
+/* ---- normalisation: np = normalised dims; p = eps in thousandths, or -1 for the defaults ---- */
+
+static const op_case c_layer_norm[] = {
+    {.in = {SH(2, 5, 7), SH(1, 7), SH(1, 7)}, .p = {-1}, .np = 1},
+    {.in = {SH(3, 3, 2, 5), SH(2, 2, 5), SH(2, 2, 5)}, .p = {-1}, .np = 2},
+    {.in = {SH(3, 3, 2, 5), SH(1, 5), SH(1, 5)}, .p = {100}, .np = 1},
+    {.in = {SH(1, 6), SH(1, 6), SH(1, 6)}, .p = {1}, .np = 1},
+    {.in = {SH(2, 4, 1), SH(1, 1), SH(1, 1)}, .p = {-1}, .np = 1},
+    {.in = {SH(2, 33, 100), SH(1, 100), SH(1, 100)}, .p = {-1}, .np = 1},
+    {.in = {SH(2, 2, 3000), SH(1, 3000), SH(1, 3000)}, .p = {-1}, .np = 1},
+    {.in = {SH(2, 0, 3), SH(1, 3), SH(1, 3)}, .p = {-1}, .np = 1},
+    {.in = {SH(2, 3, 0), SH(1, 0), SH(1, 0)}, .p = {-1}, .np = 1},
+};
+enum { NORMS = sizeof c_layer_norm / sizeof *c_layer_norm };
+static wg_shape normalized(wg_tensor *x, int dims) {
+    wg_shape s = wg_shape_of(x);
+    return wg_shape_make(dims, s.dim + s.rank - dims);
+}
+static wg_tensor *layer_norm(wg_tensor *x, wg_tensor *weight, wg_tensor *bias, int v) {
+    const op_case *c = &c_layer_norm[v];
+    wg_layer_norm_opts o = {.eps = c->p[0] / 1000.0};
+    return wg_layer_norm(x, normalized(x, c->np), weight, bias, c->p[0] < 0 ? NULL : &o);
+}
+static wg_tensor *rms_norm(wg_tensor *x, wg_tensor *weight, int v) {
+    const op_case *c = &c_layer_norm[v];
+    wg_rms_norm_opts o = {.eps = c->p[0] / 1000.0};
+    return wg_rms_norm(x, normalized(x, c->np), weight, c->p[0] < 0 ? NULL : &o);
+}
+
+static nd norm(nd x, const nd *weight, const nd *bias, bool centered, int v) {
+    const op_case *c = &c_layer_norm[v];
+    int64_t n = 1;
+    nd out = nd_new(x.dtype, x.shape);
+    nd_add_slack(&out);
+    for (int d = x.shape.rank - c->np; d < x.shape.rank; d++) {
+        n *= x.shape.dim[d];
+    }
+    double unit = dtype_eps(x.dtype), eps = c->p[0] >= 0 ? c->p[0] / 1000.0 : centered ? 1e-5 : dtype_eps(x.dtype);
+    for (int64_t r = 0; n > 0 && r < x.n / n; r++) {
+        const double *row = x.f + r * n;
+        long double mean = 0, square = 0, most = 0;
+        for (int64_t k = 0; k < n; k++) {
+            mean += centered ? (long double)row[k] / (long double)n : 0;
+            most = fmaxl(most, fabsl((long double)row[k]));
+        }
+        for (int64_t k = 0; k < n; k++) {
+            square += (row[k] - mean) * (row[k] - mean) / (long double)n;
+        }
+        long double scale = 1 / sqrtl(square + (long double)eps);
+        for (int64_t k = 0; k < n; k++) {
+            double w = weight ? weight->f[k] : 1, b = bias ? bias->f[k] : 0;
+            double y = (double)((row[k] - mean) * scale);
+            out.f[r * n + k] = y * w + b;
+            out.slack[r * n + k] = (12 + sqrt((double)n)) * unit *
+                                   (fabs(y * w) + fabs(b) + fabs(w) * (centered ? (double)(most * scale) : 0));
+        }
+    }
+    return out;
+}
+
+#define NORM(name, call, wants, bias, centered)                                                                        \
+    static wg_tensor *b_##name(wg_ctx *ctx, wg_tensor *const *x, int v) {                                              \
+        (void)ctx;                                                                                                     \
+        return call;                                                                                                   \
+    }                                                                                                                  \
+    static nd r_##name(const nd *x, int v) { return norm(x[0], wants, bias, centered, v); }
+NORM(layer_norm, layer_norm(x[0], x[1], x[2], v), &x[1], &x[2], true)
+NORM(layer_norm_weight, layer_norm(x[0], x[1], NULL, v), &x[1], NULL, true)
+NORM(layer_norm_alone, layer_norm(x[0], NULL, NULL, v), NULL, NULL, true)
+NORM(rms_norm, rms_norm(x[0], x[1], v), &x[1], NULL, false)
+NORM(rms_norm_alone, rms_norm(x[0], NULL, v), NULL, NULL, false)
+
 /* p = probability in tenths, training */
 static const op_case c_dropout[] = {
     {.in = {SH(2, 5, 7)}, .p = {5, 0}}, {.in = {SH(2, 5, 7)}, .p = {0, 1}}, {.in = {SH(2, 5, 7)}, .p = {10, 0}},
@@ -114,7 +186,16 @@ static nd r_dropout(const nd *x, int v) {
     .name = #n, .arity = ar, .variants = sizeof c_##n / sizeof *c_##n, .flags = OP_DIFF, .dtypes = M_FLOAT,            \
     .indices = ix, .build = b_##n, .ref = r_##n, .cases = c_##n
 
+#define NORM_ROW(row, n, ar)                                                                                           \
+    .name = row, .arity = ar, .variants = NORMS, .flags = OP_DIFF, .dtypes = M_FLOAT, .build = b_##n, .ref = r_##n,    \
+    .cases = c_layer_norm, .ulps = 2
+
 const op ops_nn[] = {
+    {NORM_ROW("layer_norm", layer_norm, 3)},
+    {NORM_ROW("layer_norm#weight", layer_norm_weight, 2)},
+    {NORM_ROW("layer_norm#alone", layer_norm_alone, 1)},
+    {NORM_ROW("rms_norm", rms_norm, 2)},
+    {NORM_ROW("rms_norm#alone", rms_norm_alone, 1)},
     {ROW(cross_entropy, 2, 2), .ulps = 2},
     {ROW(mse_loss, 2, 0), .ulps = 2},
     {ROW(dropout, 1, 0)},
