@@ -50,11 +50,19 @@ static void clean_bools(uint8_t *out, const uint8_t *in, size_t n) {
     }
 }
 
+static bool bools_are_clean(const uint8_t *bytes, size_t n) {
+    uint8_t all = 0;
+    for (size_t i = 0; i < n; i++) {
+        all |= bytes[i];
+    }
+    return all <= 1;
+}
+
 /* Bool bytes are 0 or 1 on the device, whatever the caller has. */
 static wg_status upload(wg_ctx *ctx, wg_node *n, const void *data) {
     wg_value *v = n->value;
     size_t count = (size_t)wg_shape_numel(*n->shape);
-    if (n->dtype != WG_BOOL || count == 0) {
+    if (n->dtype != WG_BOOL || bools_are_clean(data, count)) {
         return wg_value_write(&ctx->engine.dev, v, data, v->bytes, &ctx->graph.err);
     }
     uint8_t *clean = wg_mem_alloc(count);

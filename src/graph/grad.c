@@ -6,7 +6,6 @@
 #include "tensor/shape.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <wengert/grad.h>
 #include <wengert/ops.h>
 
@@ -57,9 +56,44 @@ static bool reach(walk *w, wg_node *n) {
     return true;
 }
 
-static int newest_first(const void *a, const void *b) {
-    uint64_t x = (*(wg_node *const *)a)->id, y = (*(wg_node *const *)b)->id;
-    return (x < y) - (x > y);
+/* Restores the order of a heap whose root is its oldest node, below i. */
+static void sift(wg_node **heap, size_t i, size_t n) {
+    for (size_t child; (child = 2 * i + 1) < n; i = child) {
+        child += child + 1 < n && heap[child + 1]->id < heap[child]->id;
+        if (heap[i]->id < heap[child]->id) {
+            return;
+        }
+        wg_node *moved = heap[i];
+        heap[i] = heap[child];
+        heap[child] = moved;
+    }
+}
+
+/* In place: qsort may allocate. */
+static void sort_newest_first(wg_node **nodes, size_t n) {
+    for (size_t i = n / 2; i-- > 0;) {
+        sift(nodes, i, n);
+    }
+    while (n-- > 1) {
+        wg_node *oldest = nodes[0];
+        nodes[0] = nodes[n];
+        nodes[n] = oldest;
+        sift(nodes, 0, n);
+    }
+}
+
+/* The list's memory is that of the walk before, so that a step that comes back allocates nothing. */
+static walk begin_walk(wg_graph *g) {
+    walk w = {.g = g, .nodes = g->walk, .cap = g->walk_cap};
+    g->walk = NULL;
+    g->walk_cap = 0;
+    return w;
+}
+
+static void end_walk(walk *w) {
+    wg_mem_free(w->g->walk); /* one that ran within this one left it */
+    w->g->walk = w->nodes;
+    w->g->walk_cap = w->cap;
 }
 
 /* Collects the nodes between outputs and leaves. The list doubles as the queue of the search. */
@@ -78,9 +112,7 @@ static bool collect(walk *w, wg_tensor *const *outputs, size_t n) {
             }
         }
     }
-    if (w->count > 1) { /* none: nodes is NULL */
-        qsort(w->nodes, w->count, sizeof *w->nodes, newest_first);
-    }
+    sort_newest_first(w->nodes, w->count);
     return true;
 }
 
@@ -265,7 +297,7 @@ wg_status wg_backward_with(wg_tensor *t, const wg_backward_opts *opts) {
         return g ? g->err.status : WG_ERR_ARG;
     }
     wg_err before = set_aside(g);
-    walk w = {.g = g};
+    walk w = begin_walk(g);
     bool ok = outputs_ok(g, "backward", &t, 1) && collect(&w, &t, 1) && wg_scope_push(g);
     if (ok) {
         wg_graph_set_no_grad(g, !o.create_graph);
@@ -276,7 +308,7 @@ wg_status wg_backward_with(wg_tensor *t, const wg_backward_opts *opts) {
             release(&w);
         }
     }
-    wg_mem_free(w.nodes);
+    end_walk(&w);
     return outcome(g, ok, before);
 }
 
@@ -336,7 +368,7 @@ wg_status wg_gradients(wg_tensor *const *outputs, size_t noutputs, wg_tensor *co
         return g && g->err.status != WG_OK ? g->err.status : WG_ERR_ARG;
     }
     wg_err before = set_aside(g);
-    walk w = {.g = g};
+    walk w = begin_walk(g);
     ok = outputs_ok(g, "gradients", outputs, noutputs) && inputs_ok(g, inputs, ninputs, o.allow_unused) &&
          collect(&w, outputs, noutputs) && wg_scope_push(g);
     if (ok) {
@@ -348,7 +380,7 @@ wg_status wg_gradients(wg_tensor *const *outputs, size_t noutputs, wg_tensor *co
             release(&w);
         }
     }
-    wg_mem_free(w.nodes);
+    end_walk(&w);
     for (size_t i = 0; !ok && i < ninputs; i++) {
         grads[i] = NULL;
     }

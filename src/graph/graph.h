@@ -9,6 +9,7 @@
 #define WG_GRAPH_GRAPH_H
 
 #include "base/err.h"
+#include "base/slab.h"
 #include "tensor/view.h"
 
 #include <wengert/tensor.h>
@@ -106,7 +107,9 @@ struct wg_graph {
     uint64_t seed;
     uint64_t random; /* random ops recorded so far */
     size_t flush_at; /* number of unrun nodes at which the root scope runs its updates */
-    void *free_nodes, *free_tensors, *slabs;
+    wg_slab node_slab, tensor_slab, leaf_slab;
+    wg_node **walk; /* the list of the last backward, kept for its memory */
+    size_t walk_cap;
     bool unusable; /* failed to open: every call is refused with the error at hand */
     unsigned fork_generation;
 };

@@ -1,7 +1,6 @@
 /* Leaves: parameters, their gradients, and assignment. */
 #include "graph/node.h"
 
-#include "base/alloc.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -53,7 +52,7 @@ wg_tensor *wg_param(wg_tensor *t) {
     if (t->leaf) {
         return t;
     }
-    t->leaf = wg_mem_zalloc(sizeof *t->leaf);
+    t->leaf = wg_slab_get(&g->leaf_slab, sizeof *t->leaf);
     if (!t->leaf) {
         return wg_fail(g, WG_ERR_NOMEM, "param: out of host memory");
     }

@@ -157,7 +157,7 @@ void wg_exec_params(const wg_exec *x, int step, const wg_problem *p, int64_t *ou
     }
 }
 
-static wg_status interpret(const wg_exec *x, int step, const int64_t *params, wg_err *err) {
+static wg_status interpret(wg_engine *e, const wg_exec *x, int step, const int64_t *params, wg_err *err) {
     const wg_lowered *l = &x->plan->steps[step].l;
     char *mem[WG_MAX_BUFFERS];
     if (wg_fault_hit(WG_FAULT_LAUNCH)) {
@@ -166,7 +166,7 @@ static wg_status interpret(const wg_exec *x, int step, const int64_t *params, wg
     for (int i = 0; i < l->nbuffers; i++) {
         mem[i] = x->mem[l->buffers[i].slot] ? x->mem[l->buffers[i].slot]->host : NULL;
     }
-    return wg_interpret(&x->plan->steps[step], params, mem)
+    return wg_interpret(&x->plan->steps[step], params, mem, &e->room)
                ? WG_OK
                : wg_err_set(err, WG_ERR_NOMEM, "out of host memory for the interpreter");
 }
@@ -178,7 +178,7 @@ static wg_status launch(wg_engine *e, const wg_exec *x, int step, const wg_probl
     const wg_mem *buffers[WG_MAX_BUFFERS];
     wg_exec_params(x, step, p, params);
     if (e->dev.limits->interprets) {
-        return interpret(x, step, params, err);
+        return interpret(e, x, step, params, err);
     }
     for (int i = 0; i < l->nbuffers; i++) {
         buffers[i] = x->mem[l->buffers[i].slot];

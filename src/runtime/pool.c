@@ -11,7 +11,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { UNIT = 256, LINEAR_BINS = 8, SLAB_BLOCKS = 64 };
+enum { UNIT = 256, LINEAR_BINS = 8 };
 
 static const size_t MIB = (size_t)1 << 20;
 static const size_t FIRST_CHUNK = (size_t)1 << 20;
@@ -23,11 +23,6 @@ typedef struct wg_chunk {
     struct wg_chunk *next, **link;
     wg_bins *bins;
 } wg_chunk;
-
-typedef struct wg_slab {
-    struct wg_slab *next;
-    wg_block blocks[SLAB_BLOCKS];
-} wg_slab;
 
 /* ---- size classes ---- */
 
@@ -100,38 +95,10 @@ static wg_block *find(const wg_bins *bins, size_t n) {
     return bits ? bins->free[word * 64 + (unsigned)__builtin_ctzll(bits)] : NULL;
 }
 
-/* ---- block structs ---- */
-
-/* Makes sure that `spare` has two structs: as many as a new chunk and a cut take. */
-static bool have_spares(wg_pool *pool) {
-    if (pool->spare && pool->spare->next_free) {
-        return true;
-    }
-    wg_slab *slab = wg_mem_alloc(sizeof *slab);
-    if (!slab) {
-        return false;
-    }
-    slab->next = pool->slabs;
-    pool->slabs = slab;
-    for (int i = SLAB_BLOCKS - 1; i >= 0; i--) {
-        slab->blocks[i].next_free = pool->spare;
-        pool->spare = &slab->blocks[i];
-    }
-    return true;
-}
-
-static wg_block *take_spare(wg_pool *pool) {
-    wg_block *b = pool->spare;
-    pool->spare = b->next_free;
-    return b;
-}
-
-static void give_spare(wg_pool *pool, wg_block *b) {
-    b->next_free = pool->spare;
-    pool->spare = b;
-}
-
 /* ---- chunks ---- */
+
+/* wg_pool_get has seen to it that there is one. */
+static wg_block *take_struct(wg_pool *pool) { return wg_slab_get(&pool->block_slab, sizeof(wg_block)); }
 
 static void drop_chunk(wg_pool *pool, wg_chunk *c) {
     pool->stats.pooled -= c->mem.bytes;
@@ -163,7 +130,7 @@ static wg_status new_chunk(wg_pool *pool, wg_bins *bins, size_t bytes, wg_block 
     pool->chunks = c;
     pool->stats.pooled += bytes;
     pool->stats.chunks++;
-    wg_block *b = take_spare(pool);
+    wg_block *b = take_struct(pool);
     *b = (wg_block){.mem = &c->mem, .bytes = bytes, .chunk = c};
     file(b);
     *out = b;
@@ -213,7 +180,7 @@ wg_status wg_pool_get(wg_pool *pool, size_t bytes, wg_block **out, wg_err *err) 
     size_t n = class_size(bytes);
     n = n <= max ? n : max;
     wg_bins *bins = &pool->bins[n >= LARGE];
-    if (!have_spares(pool)) {
+    if (!wg_slab_reserve(&pool->block_slab, sizeof(wg_block), 2)) { /* for a new chunk and a cut */
         return wg_err_set(err, WG_ERR_NOMEM, "a block of device memory: out of host memory");
     }
     wg_block *b = find(bins, n);
@@ -225,7 +192,7 @@ wg_status wg_pool_get(wg_pool *pool, size_t bytes, wg_block **out, wg_err *err) 
     }
     unfile(b);
     if (b->bytes - n >= UNIT) {
-        wg_block *rest = take_spare(pool);
+        wg_block *rest = take_struct(pool);
         *rest = (wg_block){.mem = b->mem,
                            .offset = b->offset + n,
                            .bytes = b->bytes - n,
@@ -257,7 +224,7 @@ static void absorb_after(wg_pool *pool, wg_block *b) {
     if (b->after) {
         b->after->before = b;
     }
-    give_spare(pool, gone);
+    wg_slab_put(&pool->block_slab, gone);
 }
 
 void wg_pool_put(wg_pool *pool, wg_block *b) {
@@ -280,7 +247,7 @@ void wg_pool_put(wg_pool *pool, wg_block *b) {
         if (before->after) {
             before->after->before = before;
         }
-        give_spare(pool, b);
+        wg_slab_put(&pool->block_slab, b);
         b = before;
     }
     file(b);
@@ -301,7 +268,7 @@ size_t wg_pool_trim(wg_pool *pool) {
                     freed += b->bytes;
                     unfile(b);
                     drop_chunk(pool, b->chunk);
-                    give_spare(pool, b);
+                    wg_slab_put(&pool->block_slab, b);
                 }
             }
         }
@@ -313,10 +280,7 @@ void wg_pool_drop(wg_pool *pool) {
     while (pool->chunks) {
         drop_chunk(pool, pool->chunks);
     }
-    while (pool->slabs) {
-        wg_slab *next = pool->slabs->next;
-        wg_mem_free(pool->slabs);
-        pool->slabs = next;
-    }
+    wg_slab_drop(&pool->block_slab);
+    wg_slab_drop(&pool->value_slab);
     wg_pool_init(pool, pool->dev);
 }

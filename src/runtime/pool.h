@@ -12,6 +12,7 @@
 #ifndef WG_RUNTIME_POOL_H
 #define WG_RUNTIME_POOL_H
 
+#include "base/slab.h"
 #include "runtime/device.h"
 
 /* A part of a chunk. The first three members are for users; the pool owns the struct. */
@@ -49,8 +50,8 @@ typedef struct wg_pool {
     wg_bins bins[2]; /* small and large blocks never share a chunk */
     struct wg_chunk *chunks;
     size_t next_chunk;     /* bytes of the next shared chunk */
-    wg_block *spare;       /* recycled structs, by next_free */
-    struct wg_slab *slabs; /* where structs come from */
+    wg_slab block_slab, value_slab;
+    struct wg_value *values; /* all there are: see value.h */
 } wg_pool;
 
 /* The pool uses *dev, which stays where it is, until wg_pool_drop. */
