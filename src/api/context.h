@@ -17,6 +17,7 @@ struct wg_ctx {
     wg_tensor **lent; /* tensors whose new bytes wg_data_mut lent */
     size_t nlent, lent_cap;
     bool eager, opened;
+    char memory_text[2048]; /* the error of the device memory that ran out: see wg_memory_ran_out */
     uint64_t plans_built, plans_reused;
 };
 
@@ -41,6 +42,11 @@ bool wg_settle_all(wg_ctx *ctx);
 /* The hooks of the graph: see wg_graph_hooks. */
 bool wg_recorded(wg_graph *g, wg_node *n);
 bool wg_settle_tensor(wg_tensor *t);
+
+/* Device memory ran out: the context's error, if it is that, gets a text that says who holds it. Allocates nothing. */
+void wg_memory_ran_out(wg_ctx *ctx);
+/* Reads "512M": a number of bytes, or of K, M or G of 1024. False if it is none. */
+bool wg_memory_parse(const char *text, size_t *bytes);
 
 wg_plan_cache *wg_plan_cache_new(void);
 void wg_plan_cache_free(wg_plan_cache *c);

@@ -28,6 +28,7 @@ static void commit(wg_exec *x, const wg_problem *p) {
     for (size_t i = p->ntasks; i-- > 0;) {
         if (p->tasks[i].keep) {
             int slot = wg_slot_task(p, (int)i);
+            x->values[slot]->node = p->tasks[i].node;
             wg_node_set_value(p->tasks[i].node, x->values[slot]);
             x->values[slot] = NULL;
             wg_node_unref(p->tasks[i].node);
@@ -70,7 +71,9 @@ wg_status wg_demand(wg_ctx *ctx, size_t nfinal) {
             spread_loss(p);
         }
     }
-    if (before.status != WG_OK) {
+    if (before.status == WG_OK) {
+        wg_memory_ran_out(ctx);
+    } else {
         wg_err_clear(&g->err);
         g->err = before;
     }

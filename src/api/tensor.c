@@ -38,8 +38,11 @@ static wg_node *blank(wg_ctx *ctx, wg_dtype dtype, const wg_shape *shape) {
     size_t bytes = (size_t)wg_shape_numel(*shape) * wg_dtype_size(dtype);
     wg_value *v = interned ? wg_value_new(&ctx->engine.pool, bytes, &g->err) : NULL;
     wg_node *n = v ? wg_node_source(g, dtype, interned, v) : NULL;
-    if (v && !n) {
+    if (n) {
+        v->node = n;
+    } else {
         wg_value_free(&ctx->engine.pool, v);
+        wg_memory_ran_out(ctx);
     }
     return n;
 }

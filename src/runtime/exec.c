@@ -102,6 +102,19 @@ static wg_status obtain(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *e
     return WG_OK;
 }
 
+/* What `obtain` asks for, together. */
+static size_t bytes_obtained(const wg_exec *x) {
+    size_t bytes = x->scratch_bytes;
+    for (int b = 0; b < x->plan->nblocks; b++) {
+        bytes += (size_t)x->plan->blocks[b];
+    }
+    for (int i = 0; i < x->plan->nslots; i++) {
+        const wg_slot *s = &x->plan->slots[i];
+        bytes += s->kind == WG_SLOT_KEPT && s->over < 0 ? slot_bytes(s) : 0;
+    }
+    return bytes;
+}
+
 static void locate(wg_exec *x) {
     const wg_plan *plan = x->plan;
     for (int i = 0; i < plan->nslots; i++) {
@@ -238,6 +251,7 @@ wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err
         status = x->table_words && !e->dev.limits->interprets ? wg_bundle_bind(e, x, p, err) : WG_OK;
     }
     if (status != WG_OK) {
+        e->pool.wanted = bytes_obtained(x);
         release(e, x, true);
         return status;
     }

@@ -17,6 +17,7 @@ static const size_t MIB = (size_t)1 << 20;
 static const size_t FIRST_CHUNK = (size_t)1 << 20;
 static const size_t LAST_CHUNK = (size_t)64 << 20;
 static const size_t LARGE = (size_t)16 << 20;
+static const size_t LEAST_LARGE = (size_t)4 << 10;
 
 typedef struct wg_chunk {
     wg_mem mem;
@@ -97,6 +98,8 @@ static wg_block *find(const wg_bins *bins, size_t n) {
 
 /* ---- chunks ---- */
 
+static bool is_chunk(const wg_block *b) { return !b->before && !b->after; }
+
 /* wg_pool_get has seen to it that there is one. */
 static wg_block *take_struct(wg_pool *pool) { return wg_slab_get(&pool->block_slab, sizeof(wg_block)); }
 
@@ -137,29 +140,59 @@ static wg_status new_chunk(wg_pool *pool, wg_bins *bins, size_t bytes, wg_block 
     return WG_OK;
 }
 
-/* A chunk for a request of n bytes. When memory is short, free chunks go back and a chunk no larger than it must be is
- * tried. */
-static wg_status grow(wg_pool *pool, wg_bins *bins, size_t n, wg_block **out, wg_err *err) {
-    size_t max = pool->dev->limits->max_alloc;
-    size_t least = n, want = n;
-    if (n < LARGE) {
-        least = round_up(n, MIB);
-        want = least > pool->next_chunk ? least : pool->next_chunk;
-        least = least < max ? least : max;
-        want = want < max ? want : max;
+/* Requests from here on have chunks of their own. Under a limit nearly all do: chunks that are shared waste most. */
+static size_t large_from(const wg_pool *pool) {
+    size_t n = pool->limit / 64;
+    return !pool->limit || n > LARGE ? LARGE : n > LEAST_LARGE ? n : LEAST_LARGE;
+}
+
+/* The bytes of a chunk for a request of n: as many as one would like, and those that will do. */
+static size_t chunk_size(const wg_pool *pool, size_t n, size_t *least) {
+    size_t max = pool->dev->limits->max_alloc, want = n;
+    *least = n;
+    if (n < large_from(pool) && pool->limit) {
+        size_t share = round_up(pool->limit / 32, UNIT);
+        want = n > share ? n : share;
+    } else if (n < LARGE && !pool->limit) {
+        *least = round_up(n, MIB) < max ? round_up(n, MIB) : max;
+        want = *least > pool->next_chunk ? *least : pool->next_chunk;
     }
-    wg_err first = {0};
-    wg_status status = new_chunk(pool, bins, want, out, &first);
+    return want < max ? want : max;
+}
+
+/* A new chunk of want bytes or, close to the limit, as many as there are left, if that is at least as many as it takes.
+ * Sets no error when the limit is in the way. */
+static wg_status chunk_within_limit(wg_pool *pool, wg_bins *bins, size_t want, size_t least, wg_block **out,
+                                    wg_err *err) {
+    size_t limit = pool->limit ? pool->limit : SIZE_MAX, pooled = pool->stats.pooled;
+    size_t left = pooled < limit ? limit - pooled : 0;
+    if (left < least) {
+        return WG_ERR_DEVICE_MEM;
+    }
+    size_t bytes = want <= left ? want : left - left % UNIT > least ? left - left % UNIT : least;
+    return new_chunk(pool, bins, bytes, out, err);
+}
+
+/* A block for a request of n bytes that no free one serves well. When memory is short, free chunks go back and a chunk no
+ * larger than it must be is tried; then any block that is large enough. */
+static wg_status grow(wg_pool *pool, wg_bins *bins, size_t n, wg_block **out, wg_err *err) {
+    size_t least, want = chunk_size(pool, n, &least);
+    wg_err why = {0};
+    wg_status status = chunk_within_limit(pool, bins, want, least, out, &why);
     if (status == WG_ERR_DEVICE_MEM && (wg_pool_trim(pool) > 0 || least < want)) {
-        wg_err_clear(&first);
-        status = new_chunk(pool, bins, least, out, &first);
+        wg_err_clear(&why);
+        status = chunk_within_limit(pool, bins, least, least, out, &why);
+    }
+    for (int i = 0; status == WG_ERR_DEVICE_MEM && i < 2; i++) {
+        *out = find(&pool->bins[i], n);
+        status = *out ? WG_OK : status;
     }
     if (status) {
-        wg_err_set(err, status, "%s", wg_err_text(&first));
-    } else if (n < LARGE && pool->next_chunk < LAST_CHUNK) {
+        wg_err_set(err, status, "%s", why.status ? wg_err_text(&why) : "the memory limit is reached");
+    } else if (!pool->limit && n < LARGE && pool->next_chunk < LAST_CHUNK) {
         pool->next_chunk *= 2;
     }
-    wg_err_clear(&first);
+    wg_err_clear(&why);
     return status;
 }
 
@@ -174,17 +207,19 @@ static void poison(wg_pool *pool, wg_block *b) {
 
 wg_status wg_pool_get(wg_pool *pool, size_t bytes, wg_block **out, wg_err *err) {
     size_t max = pool->dev->limits->max_alloc;
+    pool->wanted = bytes;
     if (bytes > max) {
         return wg_err_set(err, WG_ERR_DEVICE_MEM, "%zu bytes exceed the device's largest buffer, %zu", bytes, max);
     }
-    size_t n = class_size(bytes);
+    bool large = bytes >= large_from(pool);
+    size_t n = large && pool->limit ? round_up(bytes, UNIT) : class_size(bytes);
     n = n <= max ? n : max;
-    wg_bins *bins = &pool->bins[n >= LARGE];
+    wg_bins *bins = &pool->bins[n >= large_from(pool)];
     if (!wg_slab_reserve(&pool->block_slab, sizeof(wg_block), 2)) { /* for a new chunk and a cut */
         return wg_err_set(err, WG_ERR_NOMEM, "a block of device memory: out of host memory");
     }
     wg_block *b = find(bins, n);
-    if (!b) {
+    if (!b || (pool->limit && large && is_chunk(b) && b->bytes - n > n / 8)) {
         wg_status status = grow(pool, bins, n, &b, err);
         if (status) {
             return status;
@@ -257,6 +292,27 @@ void wg_pool_put(wg_pool *pool, wg_block *b) {
 
 void wg_pool_init(wg_pool *pool, const wg_dev *dev) { *pool = (wg_pool){.dev = dev, .next_chunk = FIRST_CHUNK}; }
 
+void wg_pool_limit(wg_pool *pool, size_t bytes) {
+    pool->limit = bytes;
+    if (bytes && pool->stats.pooled > bytes) {
+        wg_pool_trim(pool);
+    }
+}
+
+size_t wg_pool_largest_free(const wg_pool *pool) {
+    size_t most = 0;
+    for (int i = 0; i < 2; i++) {
+        unsigned bin = WG_POOL_BINS;
+        while (bin > 0 && !pool->bins[i].free[bin - 1]) {
+            bin--;
+        }
+        for (const wg_block *b = bin ? pool->bins[i].free[bin - 1] : NULL; b; b = b->next_free) {
+            most = b->bytes > most ? b->bytes : most;
+        }
+    }
+    return most;
+}
+
 size_t wg_pool_trim(wg_pool *pool) {
     size_t freed = 0;
     for (int i = 0; i < 2; i++) {
@@ -264,7 +320,7 @@ size_t wg_pool_trim(wg_pool *pool) {
             wg_block *next;
             for (wg_block *b = pool->bins[i].free[bin]; b; b = next) {
                 next = b->next_free;
-                if (!b->before && !b->after) {
+                if (is_chunk(b)) {
                     freed += b->bytes;
                     unfile(b);
                     drop_chunk(pool, b->chunk);
