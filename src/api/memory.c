@@ -97,7 +97,7 @@ static void add_tensor(text *t, const listing *l, int i) {
     add(t, "\n  %zu bytes: %s %s made by %s, ", v->bytes, wg_dtype_name((wg_dtype)v->node->dtype),
         wg_shape_print(v->node->shape).s, v->node->op->name);
     if (!handle) {
-        add(t, "held by the graph");
+        add(t, v->node->flags & WG_NODE_PARAM ? "a parameter before its update" : "held by the graph");
     } else if (l->is_gradient[i]) {
         add(t, "the gradient of a parameter");
     } else if (handle->kept) {

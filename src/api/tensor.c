@@ -276,7 +276,7 @@ static bool stand_for(wg_tensor *t, wg_node *n) {
     if (t->leaf) {
         n->leaf = t->leaf;
         n->leaf->refs++;
-        n->flags |= WG_NODE_GRAD;
+        n->flags |= WG_NODE_GRAD | WG_NODE_PARAM;
     }
     bool ok = wg_handle_assign(t, n);
     wg_node_unref(n);

@@ -29,6 +29,7 @@ enum {
     WG_NODE_RELEASED = 2, /* a backward went through it and did not retain the graph */
     WG_NODE_CURRENT = 4,  /* a handle or a leaf's gradient stands for it: a pending update worth running */
     WG_NODE_LOST = 8,     /* was being overwritten when a launch or a transfer failed, or is made from what was */
+    WG_NODE_PARAM = 16,   /* its bytes are, or were, the value of a parameter: for people */
 };
 
 struct wg_node {

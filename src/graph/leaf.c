@@ -22,6 +22,7 @@ static wg_node *leaf_node(wg_tensor *v, wg_leaf *leaf) {
     wg_node *n = wg_node_ref(cut->node);
     wg_handle_free(cut);
     if (leaf) {
+        wg_base_of(n)->flags |= WG_NODE_PARAM;
         n->flags |= WG_NODE_GRAD;
         n->leaf = leaf;
         leaf->refs++;
