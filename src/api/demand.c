@@ -2,6 +2,7 @@
 #include "api/context.h"
 
 #include "base/alloc.h"
+#include "graph/intern.h"
 #include "graph/op.h"
 
 #include <wengert/wengert.h>
@@ -60,6 +61,9 @@ wg_status wg_demand(wg_ctx *ctx, size_t nfinal) {
     wg_err before = g->err; /* a demand may run while an earlier error waits to be taken */
     g->err = (wg_err){0};
     wg_status status = WG_OK;
+    if (!ctx->engine.trap_armed) { /* the trap's words may name a shape */
+        wg_intern_prune(g);
+    }
     if (!wg_problem_gather(g, ctx->roots, ctx->nroots, nfinal, p)) {
         status = g->err.status;
     } else if (p->ntasks > 0) {

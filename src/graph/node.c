@@ -2,6 +2,7 @@
 #include "graph/node.h"
 
 #include "base/alloc.h"
+#include "graph/intern.h"
 
 #include <string.h>
 
@@ -31,6 +32,7 @@ wg_node *wg_node_new(wg_graph *g, const wg_op *op, wg_dtype dtype, const wg_shap
         n->graph = g;
         n->dtype = (uint8_t)dtype;
         n->shape = shape;
+        wg_interned_of(shape)->refs++;
         n->id = g->next_id++;
         n->refs = 1;
         link_last(&g->unrun, n);
@@ -77,6 +79,10 @@ static void reap(wg_node *dead) {
             wg_slab_put(&n->graph->leaf_slab, n->leaf);
         }
         unlink_node(n);
+        wg_interned_of(n->shape)->refs--;
+        if (n->view) {
+            wg_interned_of(n->view)->refs--;
+        }
         if (n->value) {
             n->graph->hooks.value_free(n->graph, n->value);
         }
