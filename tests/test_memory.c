@@ -231,6 +231,23 @@ Test(limit, a_fifth_more_than_the_peak_is_enough) {
     runs_within(&small);
 }
 
+static uint64_t random_state = 1;
+static int below(int n) {
+    random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (int)((random_state >> 33) % (uint64_t)n);
+}
+
+Test(limit, a_fifth_more_is_enough_for_random_nets) {
+    for (int i = 0; i < 40; i++) {
+        net n = {i % 2 ? "null:cpu" : "null:gpu", 1 + below(MAX_LAYERS), 1 << below(9), {0}};
+        for (int k = 0; k < n.layers; k++) {
+            n.width[k] = below(3) ? 1 + below(below(2) ? 60 : 2000) : 64 << below(6);
+        }
+        n.width[n.layers] = CLASSES;
+        runs_within(&n);
+    }
+}
+
 /* Runs out at half of what it takes; the same context then does what it would have done. */
 Test(limit, half_the_peak_is_an_error_and_nothing_is_lost) {
     double want[3], got[3];
