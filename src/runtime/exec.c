@@ -105,8 +105,8 @@ static wg_status obtain(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *e
 /* What `obtain` asks for, together. */
 static size_t bytes_obtained(const wg_exec *x) {
     size_t bytes = x->scratch_bytes;
-    for (int b = 0; b < x->plan->nblocks; b++) {
-        bytes += (size_t)x->plan->blocks[b];
+    for (int b = 0; b < x->plan->narenas; b++) {
+        bytes += (size_t)x->plan->arenas[b];
     }
     for (int i = 0; i < x->plan->nslots; i++) {
         const wg_slot *s = &x->plan->slots[i];
