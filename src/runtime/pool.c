@@ -147,13 +147,13 @@ static size_t large_from(const wg_pool *pool) {
 }
 
 /* The bytes of a chunk for a request of n: as many as one would like, and those that will do. */
-static size_t chunk_size(const wg_pool *pool, size_t n, size_t *least) {
+static size_t chunk_size(const wg_pool *pool, size_t n, bool large, size_t *least) {
     size_t max = pool->dev->limits->max_alloc, want = n;
     *least = n;
-    if (n < large_from(pool) && pool->limit) {
+    if (!large && pool->limit) {
         size_t share = round_up(pool->limit / 32, UNIT);
         want = n > share ? n : share;
-    } else if (n < LARGE && !pool->limit) {
+    } else if (!large) {
         *least = round_up(n, MIB) < max ? round_up(n, MIB) : max;
         want = *least > pool->next_chunk ? *least : pool->next_chunk;
     }
@@ -175,8 +175,9 @@ static wg_status chunk_within_limit(wg_pool *pool, wg_bins *bins, size_t want, s
 
 /* A block for a request of n bytes that no free one serves well. When memory is short, free chunks go back and a chunk no
  * larger than it must be is tried; then any block that is large enough. */
-static wg_status grow(wg_pool *pool, wg_bins *bins, size_t n, wg_block **out, wg_err *err) {
-    size_t least, want = chunk_size(pool, n, &least);
+static wg_status grow(wg_pool *pool, size_t n, bool large, wg_block **out, wg_err *err) {
+    size_t least, want = chunk_size(pool, n, large, &least);
+    wg_bins *bins = &pool->bins[large];
     wg_err why = {0};
     wg_status status = chunk_within_limit(pool, bins, want, least, out, &why);
     if (status == WG_ERR_DEVICE_MEM && (wg_pool_trim(pool) > 0 || least < want)) {
@@ -189,7 +190,7 @@ static wg_status grow(wg_pool *pool, wg_bins *bins, size_t n, wg_block **out, wg
     }
     if (status) {
         wg_err_set(err, status, "%s", why.status ? wg_err_text(&why) : "the memory limit is reached");
-    } else if (!pool->limit && n < LARGE && pool->next_chunk < LAST_CHUNK) {
+    } else if (!pool->limit && !large && pool->next_chunk < LAST_CHUNK) {
         pool->next_chunk *= 2;
     }
     wg_err_clear(&why);
@@ -211,16 +212,16 @@ wg_status wg_pool_get(wg_pool *pool, size_t bytes, wg_block **out, wg_err *err) 
     if (bytes > max) {
         return wg_err_set(err, WG_ERR_DEVICE_MEM, "%zu bytes exceed the device's largest buffer, %zu", bytes, max);
     }
-    bool large = bytes >= large_from(pool);
-    size_t n = large && pool->limit ? round_up(bytes, UNIT) : class_size(bytes);
+    size_t n = class_size(bytes);
+    bool large = n >= large_from(pool);
+    n = large && pool->limit ? round_up(bytes, UNIT) : n;
     n = n <= max ? n : max;
-    wg_bins *bins = &pool->bins[n >= large_from(pool)];
     if (!wg_slab_reserve(&pool->block_slab, sizeof(wg_block), 2)) { /* for a new chunk and a cut */
         return wg_err_set(err, WG_ERR_NOMEM, "a block of device memory: out of host memory");
     }
-    wg_block *b = find(bins, n);
+    wg_block *b = find(&pool->bins[large], n);
     if (!b || (pool->limit && large && is_chunk(b) && b->bytes - n > n / 8)) {
-        wg_status status = grow(pool, bins, n, &b, err);
+        wg_status status = grow(pool, n, large, &b, err);
         if (status) {
             return status;
         }
