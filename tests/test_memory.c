@@ -288,8 +288,8 @@ Test(limit, half_the_peak_is_an_error_and_nothing_is_lost) {
         wg_eval(m.param, (size_t)small.layers * 2);
     }
     cr_expect_geq(failures, 1);
-    cr_expect(memcmp(want, got, sizeof want) == 0, "%.9g %.9g %.9g, not %.9g %.9g %.9g", got[0], got[1], got[2],
-              want[0], want[1], want[2]);
+    cr_expect(want[0] == got[0] && want[1] == got[1] && want[2] == got[2], "%.9g %.9g %.9g, not %.9g %.9g %.9g", got[0],
+              got[1], got[2], want[0], want[1], want[2]);
     done(&m);
 }
 

@@ -46,7 +46,10 @@ static float sum_of(wg_ctx *ctx, int64_t rows, int64_t columns, bool transposed)
     return sum;
 }
 
-static float expected_sum(int64_t n) { return 2 * (float)(n / 7 * 21 + (n % 7) * (n % 7 - 1) / 2); }
+static float expected_sum(int64_t n) {
+    int64_t whole = n / 7, rest = n % 7;
+    return (float)(2 * whole * 21 + rest * (rest - 1));
+}
 
 /* A hundred thousand shapes, and as many views; between them the same one, whose plan has to stay right when what it was
  * made for was forgotten and its place in memory taken by another. */
