@@ -61,6 +61,7 @@ Test(interpret, touches_no_more_than_there_is) {
     step.l.loop = stepped_loop(inst, access, &store);
     step.l.buffers[0] = step.l.buffers[1] = (wg_buffer_use){.dtype = WG_I32};
     step.l.nbuffers = 2;
+    wg_room room = {0};
     for (int n = 1; n < 40; n++) {
         size_t in_bytes = (size_t)(2 * n - 1) * sizeof(int32_t), out_bytes = (size_t)n * sizeof(int32_t);
         int32_t *in = malloc(in_bytes), *out = malloc(out_bytes + 64);
@@ -69,15 +70,17 @@ Test(interpret, touches_no_more_than_there_is) {
         }
         memset(out, 0x5A, out_bytes + 64);
         const int64_t params[] = {n, 1024, 0, 2};
-        cr_assert(wg_interpret(&step, params, (char *const[]){(char *)in, (char *)out}));
+        cr_assert(wg_interpret(&step, params, (char *const[]){(char *)in, (char *)out}, &room));
         for (int i = 0; i < n + 16; i++) {
             cr_assert_eq(out[i], i >= n ? 0x5A5A5A5A : i == n - 1 ? INT32_MIN : 2 * i + 1, "[%d] of %d", i, n);
         }
         free(in);
         free(out);
     }
+    free(room.data);
+    wg_room none = {0};
     wg_fault_arm(WG_FAULT_ALLOC, 1);
-    cr_expect_not(wg_interpret(&step, (int64_t[]){1, 1024, 0, 2}, NULL), "no memory, and it went on");
+    cr_expect_not(wg_interpret(&step, (int64_t[]){1, 1024, 0, 2}, NULL, &none), "no memory, and it went on");
     wg_fault_arm(WG_FAULT_ALLOC, 0);
 }
 

@@ -307,6 +307,103 @@ Test(pool, the_largest_allocation_can_be_had_and_had_again) {
     wg_pool_drop(&p);
 }
 
+/* ---- fragmentation, and the limit ----------------------------------------------------------------------------------- */
+
+/* Sizes of every magnitude come and go at random, `most` bytes of them at a time at most; returns how often the pool had
+ * no memory. */
+static int churn(int steps, size_t most, unsigned magnitudes) {
+    enum { SLOTS = 400 };
+    wg_block *slots[SLOTS] = {0};
+    int refused = 0;
+    for (int step = 0; step < steps; step++) {
+        size_t i = next_random() % SLOTS, bytes = next_random() % ((size_t)256 << next_random() % magnitudes);
+        if (slots[i]) {
+            wg_pool_put(&pool, slots[i]);
+            slots[i] = NULL;
+        } else if (pool.stats.live + bytes + bytes / 8 + 256 <= most) {
+            refused += wg_pool_get(&pool, bytes, &slots[i], &err) != WG_OK;
+            wg_err_clear(&err);
+        }
+        cr_assert(!pool.limit || pool.stats.pooled <= pool.limit);
+    }
+    check_pool(slots, SLOTS);
+    for (size_t i = 0; i < SLOTS; i++) {
+        wg_pool_put(&pool, slots[i]);
+    }
+    return refused;
+}
+
+Test(pool, gaps_stay_few) {
+    churn(200000, 64 * MIB, 15);
+    cr_log_info("at most %zu live, %zu pooled", pool.stats.peak, pool.stats.pooled);
+    cr_expect_geq(pool.stats.peak, 60 * MIB);
+    cr_expect_leq(pool.stats.pooled, 2 * pool.stats.peak);
+}
+
+Test(pool, gaps_stay_few_under_a_limit) {
+    wg_pool_limit(&pool, 64 * MIB);
+    int refused = churn(200000, 64 * MIB * 5 / 6, 15);
+    cr_log_info("at most %zu live within %zu, %d times refused", pool.stats.peak, pool.limit, refused);
+    cr_expect_leq(refused, 200, "of a hundred thousand");
+    cr_expect_geq(pool.stats.peak, 50 * MIB);
+}
+
+Test(pool, under_a_limit_chunks_are_cut_to_measure) {
+    wg_pool_limit(&pool, 10 * MIB);
+    wg_block *a = get(3 * MIB + 100), *b = get(300000), *small = get(1000);
+    cr_expect_eq(a->mem->bytes, 3 * MIB + 256);
+    cr_expect_eq(b->mem->bytes, 300032);
+    cr_expect_eq(small->mem->bytes, 10 * MIB / 32);
+    wg_pool_put(&pool, a);
+    wg_block *c = get(MIB);
+    cr_expect_eq(c->mem->bytes, MIB, "3 MiB are not cut for one, as long as there is room");
+    wg_block *d = get(3 * MIB - 50000);
+    cr_expect_eq(d->mem->bytes, 3 * MIB + 256, "a near fit is taken");
+    wg_pool_put(&pool, d);
+    wg_block *e = get(6 * MIB);
+    cr_expect_eq(e->mem->bytes, 6 * MIB, "the 3 MiB go back for six");
+    wg_block *rest = get(pool.limit - pool.stats.pooled - 5000);
+    wg_block *last = get(2000);
+    wg_block *none = NULL;
+    cr_expect_leq(pool.stats.pooled, pool.limit);
+    cr_expect_eq(wg_pool_get(&pool, MIB, &none, &err), WG_ERR_DEVICE_MEM);
+    cr_expect(strstr(wg_err_text(&err), "limit"), "%s", wg_err_text(&err));
+    cr_expect_eq(pool.wanted, MIB);
+    wg_err_clear(&err);
+    wg_pool_put(&pool, e);
+    wg_block *again[6];
+    for (int i = 0; i < 6; i++) {
+        again[i] = get(MIB);
+    }
+    cr_expect_leq(pool.stats.pooled, pool.limit);
+    for (int i = 0; i < 6; i++) {
+        wg_pool_put(&pool, again[i]);
+    }
+    wg_pool_put(&pool, rest);
+    wg_pool_put(&pool, last);
+    wg_pool_put(&pool, small);
+    wg_pool_put(&pool, b);
+    wg_pool_put(&pool, c);
+}
+
+Test(pool, when_all_is_taken_any_free_block_will_do) {
+    wg_block *small = get(1000), *large = get(20 * MIB);
+    wg_pool_put(&pool, large);
+    wg_block *part = get(18 * MIB), *corner = NULL;
+    cr_assert_eq(part->mem->bytes, 20 * MIB);
+    wg_block *rest = get(MIB - 65536);
+    wg_pool_limit(&pool, 21 * MIB); /* all is pooled */
+    cr_assert_eq(rest->mem, small->mem);
+    cr_assert_eq(wg_pool_get(&pool, 100000, &corner, &err), WG_OK, "%s", wg_err_text(&err));
+    cr_expect_eq(corner->mem, part->mem, "a corner of the large chunk serves a small request");
+    cr_expect_eq(wg_pool_largest_free(&pool), 2 * MIB - corner->bytes);
+    wg_pool_put(&pool, part);
+    cr_expect_eq(get(2 * MIB)->mem, corner->mem);
+    wg_pool_limit(&pool, 0);
+    cr_expect_eq(get(30 * MIB)->mem->bytes, 30 * MIB);
+    wg_pool_put(&pool, rest);
+}
+
 Test(pool, poison_shows_what_was_not_written) {
     pool.poison = true;
     wg_block *b = get(1000);

@@ -27,7 +27,9 @@ WG_BEGIN_DECLS
  * Always returns a context unless the host is out of memory (then NULL); ask wg_failed whether it can be used. A failed
  * context takes every call and answers with its error. The caller closes it with wg_close.
  * Environment, read here: WENGERT_DEVICE; WENGERT_FORM=simd|simt forces the form of generated kernels;
- * WENGERT_EAGER=1; WENGERT_FUSE=0; WENGERT_ANOMALY=1 (see wg_detect_anomaly); WENGERT_LOG=plan,kernel writes to stderr what is run.
+ * WENGERT_EAGER=1; WENGERT_FUSE=0; WENGERT_ANOMALY=1 (see wg_detect_anomaly); WENGERT_LOG=plan,kernel writes to stderr
+ * what is run; WENGERT_MEMORY_LIMIT=512M is the limit of wg_memory_limit: bytes, or K, M or G of 1024; anything else makes
+ * the context fail with WG_ERR_ARG.
  */
 WG_API wg_ctx *wg_open(const char *device);
 

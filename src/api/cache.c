@@ -9,6 +9,8 @@
 enum { MAX_PLANS = 512, BUCKETS = 1024 };
 /* Plans of very long problems are large; together they may hold this many key words. */
 #define MAX_KEY_WORDS ((size_t)1 << 23)
+/* A program whose graphs never come back leaves kernels behind that nothing uses. */
+enum { MAX_KERNELS = 2048 };
 
 typedef struct entry {
     struct entry *next;          /* in the bucket */
@@ -75,8 +77,19 @@ static entry *find(wg_plan_cache *c, const wg_problem *p) {
     return NULL;
 }
 
+/* Plans share kernels: when there are too many, all plans and all kernels go together. */
+static void forget_kernels(wg_ctx *ctx) {
+    while (ctx->plans->count > 0) {
+        drop(ctx->plans, ctx->plans->by_use.newer);
+    }
+    wg_programs_drop(&ctx->engine.programs);
+}
+
 static wg_exec *make(wg_ctx *ctx, const wg_problem *p) {
     wg_engine *e = &ctx->engine;
+    if (e->programs.count >= MAX_KERNELS && wg_dev_sync(&e->dev, NULL) == WG_OK) {
+        forget_kernels(ctx);
+    }
     wg_plan *plan = wg_plan_make(p, e->fuse, e->form, e->dev.limits, &ctx->graph.err);
     return plan ? wg_exec_make(e, plan, &ctx->graph.err) : NULL;
 }

@@ -43,7 +43,7 @@ static bool env_lists(const char *name, const char *word) {
 
 static void value_free(wg_graph *g, wg_value *v) { wg_value_free(&wg_ctx_of(g)->engine.pool, v); }
 
-static void read_environment(wg_ctx *ctx) {
+static bool read_environment(wg_ctx *ctx) {
     wg_engine *e = &ctx->engine;
     e->form = env_is("WENGERT_FORM", "simd") ? WG_SIMD : env_is("WENGERT_FORM", "simt") ? WG_SIMT : e->dev.limits->form;
     if (e->dev.limits->interprets) {
@@ -54,6 +54,13 @@ static void read_environment(wg_ctx *ctx) {
     ctx->anomaly = env_is("WENGERT_ANOMALY", "1");
     e->log_plan = env_lists("WENGERT_LOG", "plan");
     e->log_kernel = env_lists("WENGERT_LOG", "kernel");
+    const char *limit = getenv("WENGERT_MEMORY_LIMIT");
+    if (limit && *limit && !wg_memory_parse(limit, &e->pool.limit)) {
+        wg_fail(&ctx->graph, WG_ERR_ARG,
+                "WENGERT_MEMORY_LIMIT=%s: not a size: a number of bytes, or one with K, M or G", limit);
+        return false;
+    }
+    return true;
 }
 
 wg_ctx *wg_open(const char *device) {
@@ -76,10 +83,9 @@ wg_ctx *wg_open(const char *device) {
         return ctx;
     }
     ctx->opened = true;
-    g->unusable = false;
     wg_pool_init(&ctx->engine.pool, &ctx->engine.dev);
     wg_programs_init(&ctx->engine.programs, &ctx->engine.dev);
-    read_environment(ctx);
+    g->unusable = !read_environment(ctx);
     return ctx;
 }
 
@@ -104,6 +110,7 @@ wg_status wg_close(wg_ctx *ctx) {
     wg_plan_cache_free(ctx->plans);
     if (ctx->opened) {
         wg_value_free(&ctx->engine.pool, ctx->engine.trap);
+        wg_mem_free(ctx->engine.room.data);
         wg_programs_drop(&ctx->engine.programs);
         wg_pool_drop(&ctx->engine.pool);
         wg_dev_close(&ctx->engine.dev);

@@ -17,6 +17,7 @@ struct wg_ctx {
     wg_tensor **lent; /* tensors whose new bytes wg_data_mut lent */
     size_t nlent, lent_cap;
     bool eager, anomaly, opened;
+    char memory_text[2048]; /* the error of the device memory that ran out: see wg_memory_ran_out */
     uint64_t plans_built, plans_reused;
 };
 
@@ -44,6 +45,10 @@ bool wg_settle_tensor(wg_tensor *t);
 
 /* Runs n, just recorded, and looks at its result: see wg_detect_anomaly. False: the error is set. */
 bool wg_anomaly_run(wg_ctx *ctx, wg_node *n);
+/* Device memory ran out: the context's error, if it is that, gets a text that says who holds it. Allocates nothing. */
+void wg_memory_ran_out(wg_ctx *ctx);
+/* Reads "512M": a number of bytes, or of K, M or G of 1024. False if it is none. */
+bool wg_memory_parse(const char *text, size_t *bytes);
 
 wg_plan_cache *wg_plan_cache_new(void);
 void wg_plan_cache_free(wg_plan_cache *c);

@@ -2,6 +2,7 @@
 #include "api/context.h"
 
 #include "base/alloc.h"
+#include "graph/intern.h"
 #include "graph/op.h"
 
 #include <wengert/wengert.h>
@@ -28,6 +29,7 @@ static void commit(wg_exec *x, const wg_problem *p) {
     for (size_t i = p->ntasks; i-- > 0;) {
         if (p->tasks[i].keep) {
             int slot = wg_slot_task(p, (int)i);
+            x->values[slot]->node = p->tasks[i].node;
             wg_node_set_value(p->tasks[i].node, x->values[slot]);
             x->values[slot] = NULL;
             wg_node_unref(p->tasks[i].node);
@@ -59,6 +61,9 @@ wg_status wg_demand(wg_ctx *ctx, size_t nfinal) {
     wg_err before = g->err; /* a demand may run while an earlier error waits to be taken */
     g->err = (wg_err){0};
     wg_status status = WG_OK;
+    if (!ctx->engine.trap_armed) { /* the trap's words may name a shape */
+        wg_intern_prune(g);
+    }
     if (!wg_problem_gather(g, ctx->roots, ctx->nroots, nfinal, p)) {
         status = g->err.status;
     } else if (p->ntasks > 0) {
@@ -70,7 +75,9 @@ wg_status wg_demand(wg_ctx *ctx, size_t nfinal) {
             spread_loss(p);
         }
     }
-    if (before.status != WG_OK) {
+    if (before.status == WG_OK) {
+        wg_memory_ran_out(ctx);
+    } else {
         wg_err_clear(&g->err);
         g->err = before;
     }

@@ -38,8 +38,11 @@ static wg_node *blank(wg_ctx *ctx, wg_dtype dtype, const wg_shape *shape) {
     size_t bytes = (size_t)wg_shape_numel(*shape) * wg_dtype_size(dtype);
     wg_value *v = interned ? wg_value_new(&ctx->engine.pool, bytes, &g->err) : NULL;
     wg_node *n = v ? wg_node_source(g, dtype, interned, v) : NULL;
-    if (v && !n) {
+    if (n) {
+        v->node = n;
+    } else {
         wg_value_free(&ctx->engine.pool, v);
+        wg_memory_ran_out(ctx);
     }
     return n;
 }
@@ -50,11 +53,19 @@ static void clean_bools(uint8_t *out, const uint8_t *in, size_t n) {
     }
 }
 
+static bool bools_are_clean(const uint8_t *bytes, size_t n) {
+    uint8_t all = 0;
+    for (size_t i = 0; i < n; i++) {
+        all |= bytes[i];
+    }
+    return all <= 1;
+}
+
 /* Bool bytes are 0 or 1 on the device, whatever the caller has. */
 static wg_status upload(wg_ctx *ctx, wg_node *n, const void *data) {
     wg_value *v = n->value;
     size_t count = (size_t)wg_shape_numel(*n->shape);
-    if (n->dtype != WG_BOOL || count == 0) {
+    if (n->dtype != WG_BOOL || bools_are_clean(data, count)) {
         return wg_value_write(&ctx->engine.dev, v, data, v->bytes, &ctx->graph.err);
     }
     uint8_t *clean = wg_mem_alloc(count);
@@ -265,7 +276,7 @@ static bool stand_for(wg_tensor *t, wg_node *n) {
     if (t->leaf) {
         n->leaf = t->leaf;
         n->leaf->refs++;
-        n->flags |= WG_NODE_GRAD;
+        n->flags |= WG_NODE_GRAD | WG_NODE_PARAM;
     }
     bool ok = wg_handle_assign(t, n);
     wg_node_unref(n);

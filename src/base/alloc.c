@@ -41,3 +41,7 @@ bool wg_mem_grow(void **items, size_t *cap, size_t need, size_t size) {
     *cap = want;
     return true;
 }
+
+void *wg_room_get(wg_room *room, size_t bytes) {
+    return bytes <= room->cap || wg_mem_grow(&room->data, &room->cap, bytes, 1) ? room->data : NULL;
+}

@@ -18,6 +18,14 @@ void wg_mem_free(void *p);
     ((count) < (cap) || wg_mem_grow((void **)&(items), &(cap), (count) + 1, sizeof *(items)))
 bool wg_mem_grow(void **items, size_t *cap, size_t need, size_t size);
 
+/* Memory kept from one use to the next, as large as the largest. All zero is an empty one; freed by freeing data. */
+typedef struct wg_room {
+    void *data;
+    size_t cap;
+} wg_room;
+/* At least so many bytes, with anything in them. NULL when there is no memory. */
+void *wg_room_get(wg_room *room, size_t bytes);
+
 /*
  * Faults for tests. A fault point is a place that can fail for reasons outside the program: a host allocation, a device
  * allocation, a build, a launch, a transfer. wg_fault_arm(kind, n) makes the n-th point of that kind from now on fail

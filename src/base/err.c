@@ -33,12 +33,13 @@ const char *wg_err_text(const wg_err *e) {
     if (e->status == WG_OK) {
         return "";
     }
-    return e->text ? e->text : wg_status_name(e->status);
+    return e->text ? e->text : e->fixed ? e->fixed : wg_status_name(e->status);
 }
 
 void wg_err_clear(wg_err *e) {
     wg_mem_free(e->text);
     e->text = NULL;
+    e->fixed = NULL;
     e->status = WG_OK;
 }
 

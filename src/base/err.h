@@ -7,7 +7,8 @@
 
 typedef struct wg_err {
     wg_status status;
-    char *text; /* on the heap; NULL when there is no error, or no memory for its text */
+    char *text;        /* on the heap; NULL when there is no error, or no memory for its text */
+    const char *fixed; /* a text that lives elsewhere, used when `text` is NULL; or NULL */
 } wg_err;
 
 /* Keeps the error if it is the first; returns status either way. */

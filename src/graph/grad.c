@@ -7,7 +7,6 @@
 #include "tensor/shape.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <wengert/grad.h>
 #include <wengert/ops.h>
 
@@ -39,7 +38,8 @@ typedef struct walk {
     bool begun;
 } walk;
 
-/* Walks share the scratch of nodes: a function of the user's that one calls cannot start another. */
+/* Walks share the scratch of nodes: a function of the user's that one calls cannot start another. The list's memory is that of
+ * the walk before, so that a step that comes back allocates nothing. */
 static bool begin(walk *w, const char *op) {
     if (w->g->walking) {
         wg_fail(w->g, WG_ERR_GRAPH, "%s: called by a hook or a checkpoint's function while a backward is under way",
@@ -47,6 +47,8 @@ static bool begin(walk *w, const char *op) {
         return false;
     }
     w->begun = w->g->walking = true;
+    w->nodes = w->g->walk;
+    w->cap = w->g->walk_cap;
     return true;
 }
 
@@ -54,10 +56,11 @@ static void end(walk *w) {
     for (size_t i = 0; i < w->count; i++) {
         wg_node_unref(w->nodes[i]);
     }
-    wg_mem_free(w->nodes);
     if (w->begun) {
         w->g->walking = false;
         w->g->pulled = NULL;
+        w->g->walk = w->nodes;
+        w->g->walk_cap = w->cap;
     }
 }
 
@@ -82,9 +85,30 @@ static bool reach(walk *w, wg_node *n) {
     return true;
 }
 
-static int newest_first(const void *a, const void *b) {
-    uint64_t x = (*(wg_node *const *)a)->id, y = (*(wg_node *const *)b)->id;
-    return (x < y) - (x > y);
+/* Restores the order of a heap whose root is its oldest node, below i. */
+static void sift(wg_node **heap, size_t i, size_t n) {
+    for (size_t child; (child = 2 * i + 1) < n; i = child) {
+        child += child + 1 < n && heap[child + 1]->id < heap[child]->id;
+        if (heap[i]->id < heap[child]->id) {
+            return;
+        }
+        wg_node *moved = heap[i];
+        heap[i] = heap[child];
+        heap[child] = moved;
+    }
+}
+
+/* In place: qsort may allocate. */
+static void sort_newest_first(wg_node **nodes, size_t n) {
+    for (size_t i = n / 2; i-- > 0;) {
+        sift(nodes, i, n);
+    }
+    while (n-- > 1) {
+        wg_node *oldest = nodes[0];
+        nodes[0] = nodes[n];
+        nodes[n] = oldest;
+        sift(nodes, 0, n);
+    }
 }
 
 /* Adds what nodes from number `from` on lead to. The list doubles as the queue of the search. Those from `sorted` on are
@@ -98,8 +122,8 @@ static bool search(walk *w, size_t from, size_t sorted) {
             }
         }
     }
-    if (w->count > sorted + 1) { /* none: nodes is NULL */
-        qsort(w->nodes + sorted, w->count - sorted, sizeof *w->nodes, newest_first);
+    if (w->count > sorted) { /* none: nodes may be NULL */
+        sort_newest_first(w->nodes + sorted, w->count - sorted);
     }
     return true;
 }

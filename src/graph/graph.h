@@ -9,6 +9,7 @@
 #define WG_GRAPH_GRAPH_H
 
 #include "base/err.h"
+#include "base/slab.h"
 #include "tensor/view.h"
 
 #include <wengert/tensor.h>
@@ -29,6 +30,7 @@ enum {
     WG_NODE_RELEASED = 2, /* a backward went through it and did not retain the graph */
     WG_NODE_CURRENT = 4,  /* a handle or a leaf's gradient stands for it: a pending update worth running */
     WG_NODE_LOST = 8,     /* was being overwritten when a launch or a transfer failed, or is made from what was */
+    WG_NODE_PARAM = 16,   /* its bytes are, or were, the value of a parameter: for people */
 };
 
 struct wg_node {
@@ -135,7 +137,9 @@ struct wg_graph {
     bool walking;     /* a backward is under way: user functions it calls cannot start another */
     wg_trace *trace;  /* kept of what is recorded now; NULL: none */
     size_t flush_at;  /* number of unrun nodes at which the root scope runs its updates */
-    void *free_nodes, *free_tensors, *slabs;
+    wg_slab node_slab, tensor_slab, leaf_slab;
+    wg_node **walk; /* the list of the last backward, kept for its memory */
+    size_t walk_cap;
     bool unusable; /* failed to open: every call is refused with the error at hand */
     unsigned fork_generation;
 };

@@ -5,22 +5,24 @@
 #include "base/hash.h"
 #include "tensor/shape.h"
 
-typedef struct entry {
-    struct entry *next;
-    uint64_t hash;
-    wg_view view; /* a shape is kept as the view's first member; `is_view` tells the two apart */
-    bool is_view;
-} entry;
+/* So many entries are never too many. */
+enum { FEW = 1024 };
+
+typedef wg_interned entry;
 
 struct wg_intern {
     entry **buckets;
-    size_t count, nbuckets; /* a power of two */
+    size_t count, nbuckets; /* nbuckets is a power of two */
+    size_t many;            /* entries from which pruning is worth a walk */
+    uint64_t next_id;
 };
 
 wg_intern *wg_intern_new(void) {
     wg_intern *t = wg_mem_zalloc(sizeof *t);
     if (t) {
         t->nbuckets = 64;
+        t->many = FEW;
+        t->next_id = 1;
         t->buckets = wg_mem_zalloc(t->nbuckets * sizeof *t->buckets);
         if (!t->buckets) {
             wg_mem_free(t);
@@ -77,6 +79,7 @@ static entry *insert(wg_intern *t, uint64_t hash, bool is_view) {
             rehash(t);
         }
         e->hash = hash;
+        e->id = t->next_id++;
         e->is_view = is_view;
         e->next = t->buckets[hash & (t->nbuckets - 1)];
         t->buckets[hash & (t->nbuckets - 1)] = e;
@@ -141,3 +144,24 @@ const wg_view *wg_intern_view(wg_graph *g, const wg_view *v) {
     }
     return &e->view;
 }
+
+void wg_intern_prune(wg_graph *g) {
+    wg_intern *t = g->intern;
+    if (t->count <= t->many) {
+        return;
+    }
+    for (size_t i = 0; i < t->nbuckets; i++) {
+        for (entry **link = &t->buckets[i], *e; (e = *link);) {
+            if (e->refs == 0) {
+                *link = e->next;
+                wg_mem_free(e);
+                t->count--;
+            } else {
+                link = &e->next;
+            }
+        }
+    }
+    t->many = t->count > FEW / 2 ? 2 * t->count : FEW;
+}
+
+size_t wg_intern_count(const wg_graph *g) { return g->intern->count; }

@@ -1,7 +1,6 @@
 /* Leaves: parameters, their gradients, and assignment. */
 #include "graph/node.h"
 
-#include "base/alloc.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -23,6 +22,7 @@ static wg_node *leaf_node(wg_tensor *v, wg_leaf *leaf) {
     wg_node *n = wg_node_ref(cut->node);
     wg_handle_free(cut);
     if (leaf) {
+        wg_base_of(n)->flags |= WG_NODE_PARAM;
         n->flags |= WG_NODE_GRAD;
         n->leaf = leaf;
         leaf->refs++;
@@ -53,7 +53,7 @@ wg_tensor *wg_param(wg_tensor *t) {
     if (t->leaf) {
         return t;
     }
-    t->leaf = wg_mem_zalloc(sizeof *t->leaf);
+    t->leaf = wg_slab_get(&g->leaf_slab, sizeof *t->leaf);
     if (!t->leaf) {
         return wg_fail(g, WG_ERR_NOMEM, "param: out of host memory");
     }

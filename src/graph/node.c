@@ -3,48 +3,9 @@
 
 #include "base/alloc.h"
 #include "graph/extra.h"
+#include "graph/intern.h"
 
 #include <string.h>
-
-#define SLAB_ITEMS 256
-
-/* Nodes and handles come from slabs and go back to free lists: recording is the hot path of a small program. */
-typedef struct slab {
-    struct slab *next;
-} slab;
-
-void *wg_slab_get(wg_graph *g, void **list, size_t size) {
-    if (!*list) {
-        size_t head = (sizeof(slab) + 15) & ~(size_t)15;
-        slab *s = wg_mem_alloc(head + SLAB_ITEMS * size);
-        if (!s) {
-            return wg_fail(g, WG_ERR_NOMEM, "out of host memory");
-        }
-        s->next = g->slabs;
-        g->slabs = s;
-        for (size_t i = SLAB_ITEMS; i-- > 0;) {
-            void *item = (char *)s + head + i * size;
-            *(void **)item = *list;
-            *list = item;
-        }
-    }
-    void *item = *list;
-    *list = *(void **)item;
-    return item;
-}
-
-void wg_slab_put(void **list, void *item) {
-    *(void **)item = *list;
-    *list = item;
-}
-
-void wg_slabs_free(wg_graph *g) {
-    for (slab *s = g->slabs, *next; s; s = next) {
-        next = s->next;
-        wg_mem_free(s);
-    }
-    g->slabs = NULL;
-}
 
 static void link_last(wg_node *head, wg_node *n) {
     n->prev = head->prev;
@@ -63,13 +24,16 @@ static void unlink_node(wg_node *n) {
 }
 
 wg_node *wg_node_new(wg_graph *g, const wg_op *op, wg_dtype dtype, const wg_shape *shape) {
-    wg_node *n = wg_slab_get(g, &g->free_nodes, sizeof *n);
-    if (n) {
+    wg_node *n = wg_slab_get(&g->node_slab, sizeof *n);
+    if (!n) {
+        wg_fail(g, WG_ERR_NOMEM, "out of host memory");
+    } else {
         memset(n, 0, sizeof *n);
         n->op = op;
         n->graph = g;
         n->dtype = (uint8_t)dtype;
         n->shape = shape;
+        wg_interned_of(shape)->refs++;
         n->id = g->next_id++;
         n->refs = 1;
         link_last(&g->unrun, n);
@@ -116,7 +80,7 @@ static void drop_onto(wg_node **dead, wg_node *n) {
 
 static void free_leaf(wg_leaf *l) {
     wg_hooks_free(&l->hooks);
-    wg_mem_free(l);
+    wg_slab_put(&l->graph->leaf_slab, l);
 }
 
 static void reap(wg_node *dead) {
@@ -131,10 +95,14 @@ static void reap(wg_node *dead) {
         }
         wg_extra_free(n);
         unlink_node(n);
+        wg_interned_of(n->shape)->refs--;
+        if (n->view) {
+            wg_interned_of(n->view)->refs--;
+        }
         if (n->value) {
             n->graph->hooks.value_free(n->graph, n->value);
         }
-        wg_slab_put(&n->graph->free_nodes, n);
+        wg_slab_put(&n->graph->node_slab, n);
     }
 }
 

@@ -1,4 +1,4 @@
-/* Storage of nodes and handles; for the files of src/graph. */
+/* Storage of nodes; for the files of src/graph. */
 #ifndef WG_GRAPH_NODE_H
 #define WG_GRAPH_NODE_H
 
@@ -10,10 +10,5 @@ wg_node *wg_node_new(wg_graph *g, const wg_op *op, wg_dtype dtype, const wg_shap
 
 /* Adds a recorded node to the traces being kept. */
 void wg_trace_node(const wg_node *n);
-
-/* Items of one size from a free list, refilled by slabs. */
-void *wg_slab_get(wg_graph *g, void **list, size_t size);
-void wg_slab_put(void **list, void *item);
-void wg_slabs_free(wg_graph *g);
 
 #endif

@@ -2,6 +2,7 @@
 #include "graph/node.h"
 
 #include "base/alloc.h"
+#include "graph/intern.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -47,6 +48,7 @@ static wg_node *view_node(wg_graph *g, const wg_op *op, wg_node *shown, const wg
     wg_node *n = shape ? wg_node_new(g, op, (wg_dtype)shown->dtype, shape) : NULL;
     if (n) {
         n->view = v;
+        wg_interned_of(v)->refs++;
         n->base = wg_node_ref(wg_base_of(shown));
         if (attr) {
             memcpy(n->attr, attr, sizeof n->attr);

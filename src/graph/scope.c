@@ -24,7 +24,10 @@ void wg_graph_free(wg_graph *g) {
     wg_mem_free(g->scopes);
     wg_mem_free(g->pending);
     wg_intern_free(g->intern);
-    wg_slabs_free(g);
+    wg_mem_free(g->walk);
+    wg_slab_drop(&g->node_slab);
+    wg_slab_drop(&g->tensor_slab);
+    wg_slab_drop(&g->leaf_slab);
     wg_err_clear(&g->err);
 }
 
@@ -63,8 +66,10 @@ static void unlink_handle(wg_tensor *t) {
 }
 
 wg_tensor *wg_handle(wg_graph *g, wg_node *n) {
-    wg_tensor *t = wg_slab_get(g, &g->free_tensors, sizeof *t);
-    if (t) {
+    wg_tensor *t = wg_slab_get(&g->tensor_slab, sizeof *t);
+    if (!t) {
+        wg_fail(g, WG_ERR_NOMEM, "out of host memory");
+    } else {
         memset(t, 0, sizeof *t);
         t->graph = g;
         t->node = wg_node_ref(n);
@@ -87,7 +92,7 @@ void wg_handle_free(wg_tensor *t) {
         t->leaf->orphan = true;
         wg_leaf_unref(t->leaf);
     }
-    wg_slab_put(&t->graph->free_tensors, t);
+    wg_slab_put(&t->graph->tensor_slab, t);
 }
 
 void wg_handle_raise(wg_tensor *t) {

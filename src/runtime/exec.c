@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "graph/op.h"
+#include "schedule/memory.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -151,7 +152,7 @@ void wg_exec_params(const wg_exec *x, int step, const wg_problem *p, int64_t *ou
     }
 }
 
-static wg_status interpret(const wg_exec *x, int step, const int64_t *params, wg_err *err) {
+static wg_status interpret(wg_engine *e, const wg_exec *x, int step, const int64_t *params, wg_err *err) {
     const wg_lowered *l = &x->plan->steps[step].l;
     char *mem[WG_MAX_BUFFERS];
     if (wg_fault_hit(WG_FAULT_LAUNCH)) {
@@ -160,7 +161,7 @@ static wg_status interpret(const wg_exec *x, int step, const int64_t *params, wg
     for (int i = 0; i < l->nbuffers; i++) {
         mem[i] = x->mem[l->buffers[i].slot] ? x->mem[l->buffers[i].slot]->host : NULL;
     }
-    return wg_interpret(&x->plan->steps[step], params, mem)
+    return wg_interpret(&x->plan->steps[step], params, mem, &e->room)
                ? WG_OK
                : wg_err_set(err, WG_ERR_NOMEM, "out of host memory for the interpreter");
 }
@@ -172,7 +173,7 @@ static wg_status launch(wg_engine *e, const wg_exec *x, int step, const wg_probl
     const wg_mem *buffers[WG_MAX_BUFFERS];
     wg_exec_params(x, step, p, params);
     if (e->dev.limits->interprets) {
-        return interpret(x, step, params, err);
+        return interpret(e, x, step, params, err);
     }
     for (int i = 0; i < l->nbuffers; i++) {
         buffers[i] = x->mem[l->buffers[i].slot];
@@ -232,6 +233,7 @@ wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err
         status = x->table_words && !e->dev.limits->interprets ? wg_bundle_bind(e, x, p, err) : WG_OK;
     }
     if (status != WG_OK) {
+        e->pool.wanted = (size_t)wg_plan_bytes(x->plan);
         release(e, x, true);
         return status;
     }

@@ -4,6 +4,7 @@
 #ifndef WG_RUNTIME_EXEC_H
 #define WG_RUNTIME_EXEC_H
 
+#include "base/alloc.h"
 #include "runtime/programs.h"
 #include "runtime/value.h"
 #include "schedule/plan.h"
@@ -43,6 +44,7 @@ typedef struct wg_engine {
     bool fuse, log_plan, log_kernel;
     uint64_t launches;
     wg_value *trap;  /* two words: see wg_slot_trap */
+    wg_room room;    /* of the interpreter */
     bool trap_armed; /* a plan that can report was run since they were looked at */
 } wg_engine;
 
@@ -70,7 +72,8 @@ int wg_bundle_row(const wg_lowered *l);
 wg_status wg_bundle_bind(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err);
 wg_status wg_bundle_launch(wg_engine *e, const wg_exec *x, int step, const wg_problem *p, wg_err *err);
 
-/* Interprets one step on the host; params are complete, mem[i] is buffer i's first byte. In interpret.c. */
-bool wg_interpret(const wg_step *step, const int64_t *params, char *const *mem);
+/* Interprets one step on the host; params are complete, mem[i] is buffer i's first byte, room is for registers. False
+ * when there is no memory. In interpret.c. */
+bool wg_interpret(const wg_step *step, const int64_t *params, char *const *mem, wg_room *room);
 
 #endif

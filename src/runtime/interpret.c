@@ -90,13 +90,13 @@ static void run_scatter(const wg_lowered *l, const int64_t *p, char *const *mem)
 
 /* ---- steps ---------------------------------------------------------------------------------------------------------- */
 
-bool wg_interpret(const wg_step *step, const int64_t *params, char *const *mem) {
+bool wg_interpret(const wg_step *step, const int64_t *params, char *const *mem, wg_room *room) {
     if (step->kind == WG_GROUP_SCATTER) {
         run_scatter(&step->l, params, mem);
         return true;
     }
     wg_machine m;
-    if (!wg_machine_make(&step->l, params, mem, &m)) {
+    if (!wg_machine_make(&step->l, params, mem, room, &m)) {
         return false;
     }
     if (step->kind == WG_GROUP_MATMUL) {
@@ -104,6 +104,5 @@ bool wg_interpret(const wg_step *step, const int64_t *params, char *const *mem) 
     } else {
         wg_machine_run(&m);
     }
-    wg_machine_drop(&m);
     return true;
 }

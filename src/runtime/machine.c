@@ -324,18 +324,18 @@ static void make_lists(wg_machine *m, lister *t) {
     }
 }
 
-bool wg_machine_make(const wg_lowered *l, const int64_t *params, char *const *mem, wg_machine *out) {
+bool wg_machine_make(const wg_lowered *l, const int64_t *params, char *const *mem, wg_room *room, wg_machine *out) {
     const wg_loop *loop = &l->loop;
     size_t insts = (size_t)loop->ninsts, accesses = (size_t)loop->naccesses;
     /* An instruction of level ELEM may be on the list of each stage, all else is on one. */
     size_t listed = ((size_t)loop->nstages + 2) * insts + (size_t)loop->nstores;
     size_t registers = insts * sizeof(wg_lanes), accumulators = insts * sizeof(wg_accumulator);
     char *space =
-        wg_mem_alloc(registers + accumulators + accesses * sizeof(int64_t) + listed * sizeof(int) + insts + 1);
+        wg_room_get(room, registers + accumulators + accesses * sizeof(int64_t) + listed * sizeof(int) + insts + 1);
     if (!space) {
         return false;
     }
-    *out = (wg_machine){.l = l, .loop = loop, .p = params, .mem = mem, .space = space};
+    *out = (wg_machine){.l = l, .loop = loop, .p = params, .mem = mem};
     out->on_rows = loop->mode == WG_LOOP_ROWS;
     out->x = (void *)space;
     out->c = (void *)(space + registers);
@@ -345,5 +345,3 @@ bool wg_machine_make(const wg_lowered *l, const int64_t *params, char *const *me
     make_lists(out, &t);
     return true;
 }
-
-void wg_machine_drop(wg_machine *m) { wg_mem_free(m->space); }

@@ -5,6 +5,7 @@
 #ifndef WG_RUNTIME_MACHINE_H
 #define WG_RUNTIME_MACHINE_H
 
+#include "base/alloc.h"
 #include "runtime/lanes.h"
 #include "schedule/lower.h"
 
@@ -20,7 +21,6 @@ typedef struct wg_machine {
     const wg_loop *loop;
     const int64_t *p;  /* parameters */
     char *const *mem;  /* buffers */
-    void *space;       /* holds all of the following */
     wg_lanes *x;       /* a register for each instruction */
     wg_accumulator *c; /* used by those that reduce */
     int64_t *base;     /* where each access starts in the row */
@@ -35,9 +35,8 @@ typedef struct wg_machine {
     int n;                  /* how many of them are real */
 } wg_machine;
 
-/* False when there is no memory. */
-bool wg_machine_make(const wg_lowered *l, const int64_t *params, char *const *mem, wg_machine *out);
-void wg_machine_drop(wg_machine *m);
+/* The machine lives in `room`, until another is made there. False when there is no memory. */
+bool wg_machine_make(const wg_lowered *l, const int64_t *params, char *const *mem, wg_room *room, wg_machine *out);
 
 /* Runs a loop step. */
 void wg_machine_run(wg_machine *m);

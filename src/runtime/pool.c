@@ -11,23 +11,19 @@
 #include <assert.h>
 #include <string.h>
 
-enum { UNIT = 256, LINEAR_BINS = 8, SLAB_BLOCKS = 64 };
+enum { UNIT = 256, LINEAR_BINS = 8 };
 
 static const size_t MIB = (size_t)1 << 20;
 static const size_t FIRST_CHUNK = (size_t)1 << 20;
 static const size_t LAST_CHUNK = (size_t)64 << 20;
 static const size_t LARGE = (size_t)16 << 20;
+static const size_t LEAST_LARGE = (size_t)4 << 10;
 
 typedef struct wg_chunk {
     wg_mem mem;
     struct wg_chunk *next, **link;
     wg_bins *bins;
 } wg_chunk;
-
-typedef struct wg_slab {
-    struct wg_slab *next;
-    wg_block blocks[SLAB_BLOCKS];
-} wg_slab;
 
 /* ---- size classes ---- */
 
@@ -100,38 +96,12 @@ static wg_block *find(const wg_bins *bins, size_t n) {
     return bits ? bins->free[word * 64 + (unsigned)__builtin_ctzll(bits)] : NULL;
 }
 
-/* ---- block structs ---- */
-
-/* Makes sure that `spare` has two structs: as many as a new chunk and a cut take. */
-static bool have_spares(wg_pool *pool) {
-    if (pool->spare && pool->spare->next_free) {
-        return true;
-    }
-    wg_slab *slab = wg_mem_alloc(sizeof *slab);
-    if (!slab) {
-        return false;
-    }
-    slab->next = pool->slabs;
-    pool->slabs = slab;
-    for (int i = SLAB_BLOCKS - 1; i >= 0; i--) {
-        slab->blocks[i].next_free = pool->spare;
-        pool->spare = &slab->blocks[i];
-    }
-    return true;
-}
-
-static wg_block *take_spare(wg_pool *pool) {
-    wg_block *b = pool->spare;
-    pool->spare = b->next_free;
-    return b;
-}
-
-static void give_spare(wg_pool *pool, wg_block *b) {
-    b->next_free = pool->spare;
-    pool->spare = b;
-}
-
 /* ---- chunks ---- */
+
+static bool is_chunk(const wg_block *b) { return !b->before && !b->after; }
+
+/* wg_pool_get has seen to it that there is one. */
+static wg_block *take_struct(wg_pool *pool) { return wg_slab_get(&pool->block_slab, sizeof(wg_block)); }
 
 static void drop_chunk(wg_pool *pool, wg_chunk *c) {
     pool->stats.pooled -= c->mem.bytes;
@@ -163,36 +133,67 @@ static wg_status new_chunk(wg_pool *pool, wg_bins *bins, size_t bytes, wg_block 
     pool->chunks = c;
     pool->stats.pooled += bytes;
     pool->stats.chunks++;
-    wg_block *b = take_spare(pool);
+    wg_block *b = take_struct(pool);
     *b = (wg_block){.mem = &c->mem, .bytes = bytes, .chunk = c};
     file(b);
     *out = b;
     return WG_OK;
 }
 
-/* A chunk for a request of n bytes. When memory is short, free chunks go back and a chunk no larger than it must be is
- * tried. */
-static wg_status grow(wg_pool *pool, wg_bins *bins, size_t n, wg_block **out, wg_err *err) {
-    size_t max = pool->dev->limits->max_alloc;
-    size_t least = n, want = n;
-    if (n < LARGE) {
-        least = round_up(n, MIB);
-        want = least > pool->next_chunk ? least : pool->next_chunk;
-        least = least < max ? least : max;
-        want = want < max ? want : max;
+/* Requests from here on have chunks of their own. Under a limit nearly all do: chunks that are shared waste most. */
+static size_t large_from(const wg_pool *pool) {
+    size_t n = pool->limit / 64;
+    return !pool->limit || n > LARGE ? LARGE : n > LEAST_LARGE ? n : LEAST_LARGE;
+}
+
+/* The bytes of a chunk for a request of n: as many as one would like, and those that will do. */
+static size_t chunk_size(const wg_pool *pool, size_t n, bool large, size_t *least) {
+    size_t max = pool->dev->limits->max_alloc, want = n;
+    *least = n;
+    if (!large && pool->limit) {
+        size_t share = round_up(pool->limit / 32, UNIT);
+        want = n > share ? n : share;
+    } else if (!large) {
+        *least = round_up(n, MIB) < max ? round_up(n, MIB) : max;
+        want = *least > pool->next_chunk ? *least : pool->next_chunk;
     }
-    wg_err first = {0};
-    wg_status status = new_chunk(pool, bins, want, out, &first);
+    return want < max ? want : max;
+}
+
+/* A new chunk of want bytes or, close to the limit, as many as there are left, if that is at least as many as it takes.
+ * Sets no error when the limit is in the way. */
+static wg_status chunk_within_limit(wg_pool *pool, wg_bins *bins, size_t want, size_t least, wg_block **out,
+                                    wg_err *err) {
+    size_t limit = pool->limit ? pool->limit : SIZE_MAX, pooled = pool->stats.pooled;
+    size_t left = pooled < limit ? limit - pooled : 0;
+    if (left < least) {
+        return WG_ERR_DEVICE_MEM;
+    }
+    size_t bytes = want <= left ? want : left - left % UNIT > least ? left - left % UNIT : least;
+    return new_chunk(pool, bins, bytes, out, err);
+}
+
+/* A block for a request of n bytes that no free one serves well. When memory is short, free chunks go back and a chunk no
+ * larger than it must be is tried; then any block that is large enough. */
+static wg_status grow(wg_pool *pool, size_t n, bool large, wg_block **out, wg_err *err) {
+    size_t least, want = chunk_size(pool, n, large, &least);
+    wg_bins *bins = &pool->bins[large];
+    wg_err why = {0};
+    wg_status status = chunk_within_limit(pool, bins, want, least, out, &why);
     if (status == WG_ERR_DEVICE_MEM && (wg_pool_trim(pool) > 0 || least < want)) {
-        wg_err_clear(&first);
-        status = new_chunk(pool, bins, least, out, &first);
+        wg_err_clear(&why);
+        status = chunk_within_limit(pool, bins, least, least, out, &why);
+    }
+    for (int i = 0; status == WG_ERR_DEVICE_MEM && i < 2; i++) {
+        *out = find(&pool->bins[i], n);
+        status = *out ? WG_OK : status;
     }
     if (status) {
-        wg_err_set(err, status, "%s", wg_err_text(&first));
-    } else if (n < LARGE && pool->next_chunk < LAST_CHUNK) {
+        wg_err_set(err, status, "%s", why.status ? wg_err_text(&why) : "the memory limit is reached");
+    } else if (!pool->limit && !large && pool->next_chunk < LAST_CHUNK) {
         pool->next_chunk *= 2;
     }
-    wg_err_clear(&first);
+    wg_err_clear(&why);
     return status;
 }
 
@@ -207,25 +208,27 @@ static void poison(wg_pool *pool, wg_block *b) {
 
 wg_status wg_pool_get(wg_pool *pool, size_t bytes, wg_block **out, wg_err *err) {
     size_t max = pool->dev->limits->max_alloc;
+    pool->wanted = bytes;
     if (bytes > max) {
         return wg_err_set(err, WG_ERR_DEVICE_MEM, "%zu bytes exceed the device's largest buffer, %zu", bytes, max);
     }
     size_t n = class_size(bytes);
+    bool large = n >= large_from(pool);
+    n = large && pool->limit ? round_up(bytes, UNIT) : n;
     n = n <= max ? n : max;
-    wg_bins *bins = &pool->bins[n >= LARGE];
-    if (!have_spares(pool)) {
+    if (!wg_slab_reserve(&pool->block_slab, sizeof(wg_block), 2)) { /* for a new chunk and a cut */
         return wg_err_set(err, WG_ERR_NOMEM, "a block of device memory: out of host memory");
     }
-    wg_block *b = find(bins, n);
-    if (!b) {
-        wg_status status = grow(pool, bins, n, &b, err);
+    wg_block *b = find(&pool->bins[large], n);
+    if (!b || (pool->limit && large && is_chunk(b) && b->bytes - n > n / 8)) {
+        wg_status status = grow(pool, n, large, &b, err);
         if (status) {
             return status;
         }
     }
     unfile(b);
     if (b->bytes - n >= UNIT) {
-        wg_block *rest = take_spare(pool);
+        wg_block *rest = take_struct(pool);
         *rest = (wg_block){.mem = b->mem,
                            .offset = b->offset + n,
                            .bytes = b->bytes - n,
@@ -257,7 +260,7 @@ static void absorb_after(wg_pool *pool, wg_block *b) {
     if (b->after) {
         b->after->before = b;
     }
-    give_spare(pool, gone);
+    wg_slab_put(&pool->block_slab, gone);
 }
 
 void wg_pool_put(wg_pool *pool, wg_block *b) {
@@ -280,7 +283,7 @@ void wg_pool_put(wg_pool *pool, wg_block *b) {
         if (before->after) {
             before->after->before = before;
         }
-        give_spare(pool, b);
+        wg_slab_put(&pool->block_slab, b);
         b = before;
     }
     file(b);
@@ -290,6 +293,27 @@ void wg_pool_put(wg_pool *pool, wg_block *b) {
 
 void wg_pool_init(wg_pool *pool, const wg_dev *dev) { *pool = (wg_pool){.dev = dev, .next_chunk = FIRST_CHUNK}; }
 
+void wg_pool_limit(wg_pool *pool, size_t bytes) {
+    pool->limit = bytes;
+    if (bytes && pool->stats.pooled > bytes) {
+        wg_pool_trim(pool);
+    }
+}
+
+size_t wg_pool_largest_free(const wg_pool *pool) {
+    size_t most = 0;
+    for (int i = 0; i < 2; i++) {
+        unsigned bin = WG_POOL_BINS;
+        while (bin > 0 && !pool->bins[i].free[bin - 1]) {
+            bin--;
+        }
+        for (const wg_block *b = bin ? pool->bins[i].free[bin - 1] : NULL; b; b = b->next_free) {
+            most = b->bytes > most ? b->bytes : most;
+        }
+    }
+    return most;
+}
+
 size_t wg_pool_trim(wg_pool *pool) {
     size_t freed = 0;
     for (int i = 0; i < 2; i++) {
@@ -297,11 +321,11 @@ size_t wg_pool_trim(wg_pool *pool) {
             wg_block *next;
             for (wg_block *b = pool->bins[i].free[bin]; b; b = next) {
                 next = b->next_free;
-                if (!b->before && !b->after) {
+                if (is_chunk(b)) {
                     freed += b->bytes;
                     unfile(b);
                     drop_chunk(pool, b->chunk);
-                    give_spare(pool, b);
+                    wg_slab_put(&pool->block_slab, b);
                 }
             }
         }
@@ -313,10 +337,7 @@ void wg_pool_drop(wg_pool *pool) {
     while (pool->chunks) {
         drop_chunk(pool, pool->chunks);
     }
-    while (pool->slabs) {
-        wg_slab *next = pool->slabs->next;
-        wg_mem_free(pool->slabs);
-        pool->slabs = next;
-    }
+    wg_slab_drop(&pool->block_slab);
+    wg_slab_drop(&pool->value_slab);
     wg_pool_init(pool, pool->dev);
 }

@@ -6,12 +6,16 @@
  * free neighbours; empty chunks stay for reuse until wg_pool_trim. Getting and putting cost no search and, once sizes
  * recur, no heap allocation.
  *
+ * Under a limit chunks are cut to measure: what shares one is small against the limit, all else gets chunks of its own
+ * size. A program then runs within little more than it has live.
+ *
  * Reuse follows the order of launches, not of time: what is launched after a put may overwrite the block. A host that
  * writes through mem->host itself calls wg_dev_sync first.
  */
 #ifndef WG_RUNTIME_POOL_H
 #define WG_RUNTIME_POOL_H
 
+#include "base/slab.h"
 #include "runtime/device.h"
 
 /* A part of a chunk. The first three members are for users; the pool owns the struct. */
@@ -44,13 +48,15 @@ typedef struct wg_bins {
 typedef struct wg_pool {
     const wg_dev *dev;
     wg_pool_stats stats;
-    bool poison; /* for tests: fills blocks with 0xA5 when they come and go, on devices with shared memory */
+    size_t limit;  /* set by wg_pool_limit */
+    size_t wanted; /* bytes of the last request, or of all that a plan requested together */
+    bool poison;   /* for tests: fills blocks with 0xA5 when they come and go, on devices with shared memory */
 
     wg_bins bins[2]; /* small and large blocks never share a chunk */
     struct wg_chunk *chunks;
-    size_t next_chunk;     /* bytes of the next shared chunk */
-    wg_block *spare;       /* recycled structs, by next_free */
-    struct wg_slab *slabs; /* where structs come from */
+    size_t next_chunk; /* bytes of the next shared chunk */
+    wg_slab block_slab, value_slab;
+    struct wg_value *values; /* all there are: see value.h */
 } wg_pool;
 
 /* The pool uses *dev, which stays where it is, until wg_pool_drop. */
@@ -58,10 +64,16 @@ void wg_pool_init(wg_pool *pool, const wg_dev *dev);
 /* Gives everything back to the driver; blocks still in use too. */
 void wg_pool_drop(wg_pool *pool);
 
-/* 0 bytes give a valid block. Fails with WG_ERR_DEVICE_MEM after having given free chunks back and tried once more. */
+/* 0 bytes give a valid block. When the driver or the limit refuses a chunk, free chunks go back and it is tried once more,
+ * then any free block will do; then it fails with WG_ERR_DEVICE_MEM. */
 wg_status wg_pool_get(wg_pool *pool, size_t bytes, wg_block **out, wg_err *err);
 /* NULL is allowed. */
 void wg_pool_put(wg_pool *pool, wg_block *block);
+/* From now on the driver is never asked for a byte that would make `pooled` exceed the limit; 0: none. When it is exceeded
+ * already, free chunks go back. */
+void wg_pool_limit(wg_pool *pool, size_t bytes);
+/* The bytes of the largest free block. */
+size_t wg_pool_largest_free(const wg_pool *pool);
 /* Gives chunks without a block in use back to the driver; returns their bytes. */
 size_t wg_pool_trim(wg_pool *pool);
 

@@ -39,7 +39,7 @@ void wg_programs_drop(wg_programs *p) {
         wg_mem_free(b);
     }
     wg_mem_free(p->buckets);
-    *p = (wg_programs){.dev = p->dev};
+    *p = (wg_programs){.dev = p->dev, .kernels_built = p->kernels_built, .builds = p->builds};
 }
 
 static entry *find(const wg_programs *p, uint64_t hash, const wg_str *body, wg_queue queue) {

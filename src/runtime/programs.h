@@ -24,6 +24,7 @@ typedef struct wg_kernel_want {
 } wg_kernel_want;
 
 void wg_programs_init(wg_programs *p, const wg_dev *dev);
+/* Forgets all kernels and unbuilds their programs. */
 void wg_programs_drop(wg_programs *p);
 /* Fills in `kernel` of all n wants, building those that are missing. Nothing changes on failure. */
 wg_status wg_programs_get(wg_programs *p, wg_form form, wg_queue queue, wg_kernel_want *wants, size_t n, wg_err *err);

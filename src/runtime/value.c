@@ -6,24 +6,32 @@
 #include <string.h>
 
 wg_value *wg_value_new(wg_pool *pool, size_t bytes, wg_err *err) {
-    wg_value *v = wg_mem_zalloc(sizeof *v);
+    wg_value *v = wg_slab_get(&pool->value_slab, sizeof *v);
     if (!v) {
         wg_err_set(err, WG_ERR_NOMEM, "out of host memory");
         return NULL;
     }
-    v->bytes = bytes;
+    *v = (wg_value){.bytes = bytes, .next = pool->values};
     if (wg_pool_get(pool, bytes, &v->block, err) != WG_OK) {
-        wg_mem_free(v);
+        wg_slab_put(&pool->value_slab, v);
         return NULL;
     }
+    if (v->next) {
+        v->next->prev = v;
+    }
+    pool->values = v;
     return v;
 }
 
 void wg_value_free(wg_pool *pool, wg_value *v) {
     if (v) {
+        *(v->prev ? &v->prev->next : &pool->values) = v->next;
+        if (v->next) {
+            v->next->prev = v->prev;
+        }
         wg_pool_put(pool, v->block);
         wg_mem_free(v->mirror);
-        wg_mem_free(v);
+        wg_slab_put(&pool->value_slab, v);
     }
 }
 

@@ -7,7 +7,9 @@
 typedef struct wg_value {
     wg_block *block;
     size_t bytes;
-    void *mirror; /* host copy of the bytes, NULL until asked for; never used with shared memory */
+    void *mirror;                 /* host copy of the bytes, NULL until asked for; never used with shared memory */
+    const struct wg_node *node;   /* whose bytes they are, for people; NULL while the plan that makes them runs */
+    struct wg_value *prev, *next; /* in pool->values */
 } wg_value;
 
 /* Uninitialised bytes. NULL with the error set. */

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "graph/extra.h"
+#include "graph/intern.h"
 #include "tensor/shape.h"
 
 /* Scratch of the walk in wg_node: `mark` is the epoch once touched, `index` the flags below until tasks are numbered,
@@ -150,7 +151,7 @@ static bool leaf_ref(wg_problem *p, wg_node *b, int32_t *ref) {
             return false;
         }
         p->leaves[p->nleaves] = (wg_problem_leaf){b, b->edges == b->refs};
-        p->key[p->nkey++] = (uint64_t)(uintptr_t)b->shape;
+        p->key[p->nkey++] = wg_intern_id(b->shape);
         p->key[p->nkey++] = (uint64_t)b->dtype << 1 | (uint64_t)p->leaves[p->nleaves].dying;
         b->index = (int32_t)(p->nleaves++ << 5) | IS_LEAF;
     }
@@ -173,11 +174,11 @@ static bool number_task(wg_problem *p, size_t i) {
         return false;
     }
     p->key[p->nkey++] = (uint64_t)(uintptr_t)n->op;
-    p->key[p->nkey++] = (uint64_t)(uintptr_t)n->shape;
+    p->key[p->nkey++] = wg_intern_id(n->shape);
     p->key[p->nkey++] = (uint64_t)n->dtype | (uint64_t)n->nin << 8 | (uint64_t)it->keep << 16;
     for (int k = 0; k < n->nin; k++) {
         p->key[p->nkey++] = (uint64_t)(uint32_t)it->in[k].ref;
-        p->key[p->nkey++] = (uint64_t)(uintptr_t)it->in[k].view;
+        p->key[p->nkey++] = wg_intern_id(it->in[k].view);
     }
     for (int k = 0; k < WG_MAX_ATTR; k++) {
         p->key[p->nkey++] = (uint64_t)n->attr[k];
