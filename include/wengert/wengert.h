@@ -12,6 +12,7 @@
 #include <wengert/nn.h>
 #include <wengert/ops.h>
 #include <wengert/optim.h>
+#include <wengert/replay.h>
 #include <wengert/tensor.h>
 #include <wengert/types.h>
 #include <wengert/version.h>

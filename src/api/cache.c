@@ -105,16 +105,24 @@ static void log_plan(const wg_ctx *ctx, const wg_exec *x, const wg_problem *p) {
     wg_str_free(&text);
 }
 
+wg_exec *wg_plan_cache_find(wg_ctx *ctx, const wg_problem *p) {
+    entry *e = find(ctx->plans, p);
+    if (!e) {
+        return NULL;
+    }
+    unlink_use(e);
+    link_newest(ctx->plans, e);
+    ctx->plans_reused++;
+    return e->exec;
+}
+
 wg_exec *wg_plan_cache_get(wg_ctx *ctx, const wg_problem *p) {
     wg_plan_cache *c = ctx->plans;
-    entry *e = find(c, p);
-    if (e) {
-        unlink_use(e);
-        link_newest(c, e);
-        ctx->plans_reused++;
-        return e->exec;
+    wg_exec *found = wg_plan_cache_find(ctx, p);
+    if (found) {
+        return found;
     }
-    e = wg_mem_zalloc(sizeof *e);
+    entry *e = wg_mem_zalloc(sizeof *e);
     uint64_t *key = wg_mem_alloc(p->nkey * sizeof *key);
     wg_exec *x = e && key ? make(ctx, p) : NULL;
     if (!x) {

@@ -6,6 +6,7 @@
 #include "runtime/exec.h"
 
 typedef struct wg_plan_cache wg_plan_cache;
+typedef struct wg_capture wg_capture; /* see api/replay.h */
 
 struct wg_ctx {
     wg_graph graph; /* first: a graph's address is its context's */
@@ -19,6 +20,8 @@ struct wg_ctx {
     bool eager, anomaly, opened;
     char memory_text[2048]; /* the error of the device memory that ran out: see wg_memory_ran_out */
     uint64_t plans_built, plans_reused;
+    struct wg_replay *replays; /* of this context, linked */
+    wg_capture *capture;       /* the replay that is recording; NULL: none is */
 };
 
 static inline wg_ctx *wg_ctx_of(wg_graph *g) { return (wg_ctx *)g; }
@@ -54,5 +57,7 @@ wg_plan_cache *wg_plan_cache_new(void);
 void wg_plan_cache_free(wg_plan_cache *c);
 /* The compiled plan of a problem, from the cache or made now. NULL with the error set. */
 wg_exec *wg_plan_cache_get(wg_ctx *ctx, const wg_problem *p);
+/* The same from the cache alone; NULL, without an error, if it is not there. */
+wg_exec *wg_plan_cache_find(wg_ctx *ctx, const wg_problem *p);
 
 #endif

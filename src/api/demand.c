@@ -1,5 +1,5 @@
 /* Demand and close: when recorded ops run. */
-#include "api/context.h"
+#include "api/replay.h"
 
 #include "base/alloc.h"
 #include "graph/intern.h"
@@ -70,6 +70,9 @@ wg_status wg_demand(wg_ctx *ctx, size_t nfinal) {
         wg_exec *x = wg_plan_cache_get(ctx, p);
         status = x ? wg_exec_run(&ctx->engine, x, p, &g->err) : g->err.status;
         if (x && status == WG_OK) {
+            if (ctx->capture) {
+                wg_capture_plan(ctx->capture, p);
+            }
             commit(x, p);
         } else {
             spread_loss(p);

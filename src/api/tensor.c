@@ -1,5 +1,5 @@
 /* Tensors as their users see them: made from host memory, asked, read, replaced. */
-#include "api/context.h"
+#include "api/replay.h"
 
 #include "base/alloc.h"
 #include "graph/op.h"
@@ -131,6 +131,9 @@ static wg_value *contiguous_value(const char *op, wg_tensor *t, size_t *offset) 
     wg_graph *g;
     if (!wg_check(op, &g, &t, 1)) {
         return NULL;
+    }
+    if (wg_ctx_of(g)->capture) {
+        wg_ctx_of(g)->capture->unfit = true; /* what the program does with it is not seen again in a replay */
     }
     wg_node *n = t->node;
     if (n->view && !wg_view_is_contiguous(n->view)) {

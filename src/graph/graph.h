@@ -42,6 +42,7 @@ struct wg_node {
     wg_node *in[WG_MAX_IN];
     int64_t attr[WG_MAX_ATTR];    /* the op's integers: part of a plan's key */
     double scalar[WG_MAX_SCALAR]; /* the op's numbers: kernel arguments, in no key and no text */
+    const double *cell;           /* where scalar[0] comes from, if it changes from step to step; else NULL */
     wg_leaf *leaf;                /* where the gradient of a leaf's value accumulates */
     wg_value *value;              /* bytes, once computed */
     wg_extra *extra;              /* NULL for nearly all */
@@ -85,6 +86,7 @@ struct wg_tensor {
     uint32_t scope;   /* index of the owning scope */
     bool kept;        /* owned by the caller */
     bool updated;     /* its node came by assignment: the scope's end runs it */
+    bool bound;       /* a step is replayed with it: see api/replay.h */
     void *mutable_at; /* wg_data_mut: the new bytes while the caller may write them */
 };
 
@@ -132,6 +134,7 @@ struct wg_graph {
     uint32_t epoch; /* for wg_node.mark */
     uint64_t seed;
     uint64_t random;  /* random ops recorded so far */
+    uint64_t unbound; /* bound handles freed so far */
     uint64_t hook_id; /* of the hook registered last */
     wg_node *pulled;  /* the node whose gradient the backward under way passes on; NULL: none is */
     bool walking;     /* a backward is under way: user functions it calls cannot start another */

@@ -26,6 +26,7 @@ typedef struct wg_vjp wg_vjp;
 struct wg_op {
     const char *name; /* as in messages, explain and DOT: PyTorch's name */
     wg_op_kind kind;
+    bool draws;        /* scalar[0] is the number of a random op, scalar[1] the bits of the seed */
     bool copies;       /* maps: each element is operand 0's, as it is */
     uint8_t elsewhere; /* maps: operands (bit mask) read at other places than the element computed */
     uint8_t saves;     /* WG_SAVE_*: what vjp reads; a debug build refuses anything else */

@@ -80,6 +80,7 @@ wg_tensor *wg_handle(wg_graph *g, wg_node *n) {
 }
 
 void wg_handle_free(wg_tensor *t) {
+    t->graph->unbound += t->bound;
     (void)wg_settle(t); /* takes lent bytes off the books; whether they arrive matters to nobody */
     unlink_handle(t);
     if (t->updated) {

@@ -112,8 +112,8 @@ static wg_x emit_randn(wg_expr *x, const wg_node *n) {
     wg_x angle = wg_x_binary(x, WG_P_MUL, wg_x_const(x, d, 6.283185307179586), v);
     return wg_x_binary(x, WG_P_MUL, radius, wg_x_unary(x, WG_P_COS, angle));
 }
-static const wg_op rand_op = {.name = "rand", .kind = WG_OP_MAP, .emit = emit_rand};
-static const wg_op randn_op = {.name = "randn", .kind = WG_OP_MAP, .emit = emit_randn};
+static const wg_op rand_op = {.name = "rand", .kind = WG_OP_MAP, .draws = true, .emit = emit_rand};
+static const wg_op randn_op = {.name = "randn", .kind = WG_OP_MAP, .draws = true, .emit = emit_randn};
 
 static wg_tensor *random_tensor(wg_ctx *ctx, const wg_op *op, wg_dtype dtype, const wg_shape *shape) {
     if (!ctx) {

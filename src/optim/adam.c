@@ -1,4 +1,5 @@
 /* Adam and AdamW. */
+#include "api/advance.h"
 #include "api/fail.h"
 #include "optim/optim.h"
 
@@ -20,23 +21,37 @@ static wg_tensor *mean_square(wg_update *u, wg_tensor *v, wg_tensor *g, double b
     return wg_update_note(u, wg_add(wg_update_note(u, wg_mul_scalar(v, beta)), square));
 }
 
+/* Cells of a slot. */
+enum { DECAY, STEP, CORRECTION };
+
+static wg_tensor *with_cell(wg_update *u, wg_tensor *t, const wg_slot *s, int cell) {
+    return wg_replay_scalar(wg_update_note(u, t), &s->cell[cell]);
+}
+
+static void prepare(const wg_optim *o, wg_slot *s) {
+    const wg_adam_opts *opts = &o->opts.adam;
+    s->cell[DECAY] = 1 - o->lr * opts->weight_decay;
+    s->cell[STEP] = o->lr / (1 - pow(opts->beta1, (double)s->steps));
+    s->cell[CORRECTION] = sqrt(1 - pow(opts->beta2, (double)s->steps));
+}
+
 /* The corrections for the averages' start at 0 are numbers, so that a step's text is that of the step before. */
 static void update(const wg_optim *o, const wg_slot *s, wg_tensor *grad, wg_update *u) {
     const wg_adam_opts *opts = &o->opts.adam;
     wg_tensor *p = s->param, *g = grad;
     if (opts->weight_decay != 0 && opts->decoupled) {
-        p = wg_update_note(u, wg_mul_scalar(p, 1 - o->lr * opts->weight_decay));
+        p = with_cell(u, wg_mul_scalar(p, s->cell[DECAY]), s, DECAY);
     } else if (opts->weight_decay != 0) {
         g = wg_update_note(u, wg_add(g, wg_update_note(u, wg_mul_scalar(p, opts->weight_decay))));
     }
     wg_tensor *zero = s->first && s->second ? NULL : wg_update_note(u, wg_zeros_like(p));
     u->first = lerp(u, s->first ? s->first : zero, g, 1 - opts->beta1);
     u->second = mean_square(u, s->second ? s->second : zero, g, opts->beta2);
-    double step = o->lr / (1 - pow(opts->beta1, (double)s->steps));
-    double correction = sqrt(1 - pow(opts->beta2, (double)s->steps));
-    wg_tensor *root = wg_update_note(u, wg_div_scalar(wg_update_note(u, wg_sqrt(u->second)), correction));
+    wg_tensor *second = wg_update_note(u, wg_sqrt(u->second));
+    wg_tensor *root = with_cell(u, wg_div_scalar(second, s->cell[CORRECTION]), s, CORRECTION);
     wg_tensor *denominator = wg_update_note(u, wg_add_scalar(root, opts->eps));
-    wg_tensor *change = wg_update_note(u, wg_div(wg_update_note(u, wg_mul_scalar(u->first, step)), denominator));
+    wg_tensor *step = with_cell(u, wg_mul_scalar(u->first, s->cell[STEP]), s, STEP);
+    wg_tensor *change = wg_update_note(u, wg_div(step, denominator));
     u->param = wg_update_note(u, wg_sub(p, change));
 }
 
@@ -57,6 +72,7 @@ wg_optim *wg_adam_new(wg_tensor *const *params, size_t n, const wg_adam_opts *op
     o->opts.adam = opts ? *opts : wg_adam_defaults();
     o->lr = o->opts.adam.lr;
     o->update = update;
+    o->prepare = prepare;
     const wg_adam_opts *a = &o->opts.adam;
     const char *why = !(a->lr >= 0)                      ? "lr is negative"
                       : !(a->beta1 >= 0 && a->beta1 < 1) ? "beta1 is outside [0,1)"

@@ -1,6 +1,7 @@
 /* The part of a step that is the same for all optimisers. */
 #include "optim/optim.h"
 
+#include "api/advance.h"
 #include "api/fail.h"
 #include "base/alloc.h"
 
@@ -73,6 +74,7 @@ static bool remember(wg_tensor **state, wg_tensor *v) {
 static bool step_one(wg_optim *o, wg_slot *s) {
     wg_update u = {0};
     s->steps++;
+    o->prepare(o, s);
     o->update(o, s, wg_update_note(&u, wg_grad(s->param)), &u);
     bool ok = u.param && remember(&s->first, u.first) && remember(&s->second, u.second) &&
               wg_assign(s->param, u.param) == WG_OK;
@@ -81,6 +83,29 @@ static bool step_one(wg_optim *o, wg_slot *s) {
         wg_free(u.handle[i]);
     }
     return ok;
+}
+
+/* A step that is not recorded. */
+static void advance(void *user) {
+    wg_optim *o = user;
+    for (size_t i = 0; i < o->count; i++) {
+        if (o->slots[i].stepped) {
+            o->slots[i].steps++;
+            o->prepare(o, &o->slots[i]);
+        }
+    }
+}
+
+static uint64_t state(const void *user) {
+    const wg_optim *o = user;
+    uint64_t all = o->count;
+    for (size_t i = 0; i < o->count; i++) {
+        const wg_slot *s = &o->slots[i];
+        unsigned bits =
+            (unsigned)wg_has_grad(s->param) | (s->first ? 2u : 0) | (s->second ? 4u : 0) | (s->stepped ? 8u : 0);
+        all = (all ^ bits) * 0x9E3779B97F4A7C15u;
+    }
+    return all;
 }
 
 wg_status wg_optim_step(wg_optim *o) {
@@ -92,8 +117,10 @@ wg_status wg_optim_step(wg_optim *o) {
     }
     bool before = wg_no_grad(o->ctx, true);
     bool ok = true;
+    wg_replay_join(o->ctx, &(wg_replay_part){o, advance, state});
     for (size_t i = 0; i < o->count && ok; i++) {
-        ok = !wg_has_grad(o->slots[i].param) || step_one(o, &o->slots[i]);
+        o->slots[i].stepped = wg_has_grad(o->slots[i].param);
+        ok = !o->slots[i].stepped || step_one(o, &o->slots[i]);
     }
     wg_no_grad(o->ctx, before);
     return ok ? WG_OK : wg_error_status(o->ctx);
@@ -114,6 +141,9 @@ void wg_optim_set_lr(wg_optim *o, double lr) {
 }
 
 void wg_optim_free(wg_optim *o) {
+    if (o) {
+        wg_replay_leave(o->ctx, o);
+    }
     for (size_t i = 0; o && i < o->count; i++) {
         wg_free(o->slots[i].first);
         wg_free(o->slots[i].second);

@@ -7,7 +7,9 @@
 /* A parameter, and what is remembered of its past: tensors of the optimiser's own, NULL until there is something. */
 typedef struct wg_slot {
     wg_tensor *param, *first, *second;
-    int64_t steps; /* taken, the one in progress included */
+    int64_t steps;  /* taken, the one in progress included */
+    bool stepped;   /* the last step of the optimiser was one of this parameter too */
+    double cell[3]; /* numbers of the update that change from step to step */
 } wg_slot;
 
 /* One step of one parameter under construction: the handles made on the way, and what is to be assigned. */
@@ -24,7 +26,9 @@ wg_tensor *wg_update_note(wg_update *u, wg_tensor *t);
 struct wg_optim {
     wg_ctx *ctx;
     double lr;
-    /* Fills in the new values; param NULL on error. */
+    /* Sets the cells for the step that s->steps counts. */
+    void (*prepare)(const wg_optim *o, wg_slot *s);
+    /* Fills in the new values; param NULL on error. Scalars that change are those of the cells. */
     void (*update)(const wg_optim *o, const wg_slot *s, wg_tensor *grad, wg_update *u);
     union {
         wg_sgd_opts sgd;

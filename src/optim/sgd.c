@@ -1,4 +1,5 @@
 /* Stochastic gradient descent with momentum. */
+#include "api/advance.h"
 #include "api/fail.h"
 #include "optim/optim.h"
 
@@ -23,8 +24,11 @@ static void update(const wg_optim *o, const wg_slot *s, wg_tensor *grad, wg_upda
         }
         d = opts->nesterov ? add_scaled(u, d, u->first, opts->momentum) : u->first;
     }
-    u->param = add_scaled(u, s->param, d, -o->lr);
+    wg_tensor *change = wg_replay_scalar(wg_update_note(u, wg_mul_scalar(d, s->cell[0])), &s->cell[0]);
+    u->param = wg_update_note(u, wg_add(s->param, change));
 }
+
+static void prepare(const wg_optim *o, wg_slot *s) { s->cell[0] = -o->lr; }
 
 wg_sgd_opts wg_sgd_defaults(void) { return (wg_sgd_opts){.lr = 1e-3}; }
 
@@ -36,6 +40,7 @@ wg_optim *wg_sgd_new(wg_tensor *const *params, size_t n, const wg_sgd_opts *opts
     o->opts.sgd = opts ? *opts : wg_sgd_defaults();
     o->lr = o->opts.sgd.lr;
     o->update = update;
+    o->prepare = prepare;
     const wg_sgd_opts *s = &o->opts.sgd;
     const char *why = !(s->lr >= 0)             ? "lr is negative"
                       : !(s->momentum >= 0)     ? "momentum is negative"

@@ -208,6 +208,7 @@ static void take_over(const wg_exec *x, const wg_problem *p) {
         const wg_slot *s = &x->plan->slots[i];
         if (s->kind == WG_SLOT_KEPT && s->over >= 0) {
             p->leaves[s->over].node->value = NULL;
+            wg_value_changed(x->values[i]);
         }
     }
 }

@@ -23,6 +23,11 @@ wg_value *wg_value_new(wg_pool *pool, size_t bytes, wg_err *err) {
     return v;
 }
 
+void wg_value_changed(wg_value *v) {
+    wg_mem_free(v->mirror);
+    v->mirror = NULL;
+}
+
 void wg_value_free(wg_pool *pool, wg_value *v) {
     if (v) {
         *(v->prev ? &v->prev->next : &pool->values) = v->next;

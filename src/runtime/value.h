@@ -14,6 +14,8 @@ typedef struct wg_value {
 
 /* Uninitialised bytes. NULL with the error set. */
 wg_value *wg_value_new(wg_pool *pool, size_t bytes, wg_err *err);
+/* The device wrote over the bytes: the host's copy is of the old ones. */
+void wg_value_changed(wg_value *v);
 /* NULL is allowed. */
 void wg_value_free(wg_pool *pool, wg_value *v);
 /* The bytes as the host sees them, brought up to date. NULL with the error set. */
