@@ -82,7 +82,8 @@ typedef wg_tensor *(*wg_function)(wg_tensor *const *inputs, size_t n, void *user
  * fn(inputs), keeping only the inputs for a backward, which calls fn once more to have the rest (Chen et al. 2016): less
  * memory for more work. Values and gradients are the same to the bit as without. n >= 1.
  *
- * fn may use other tensors too, parameters among them, and they get their gradients. It is called once for each backward
+ * fn may use other tensors too, parameters among them, and they get their gradients; what ops made is kept for the second
+ * call only if it is an input, and may be computed again else. It is called once for each backward
  * that reaches the result, with handles on the same values, and draws the same random numbers: user and what it points
  * to must live until the scope ends or a backward released the graph, and fn must record the same ops each time, from
  * the same values: a parameter it uses cannot be assigned to in between. Else that backward ends with WG_ERR_GRAPH.
