@@ -89,13 +89,28 @@ static void need(walk *w, wg_node *n) {
     }
 }
 
+/* Whether computing n again later takes the bytes of more than one value that is not there yet: then its own are fewer. */
+static bool needs_several(const wg_node *n) {
+    const wg_node *first = NULL;
+    for (int i = 0; i < n->nin; i++) {
+        const wg_node *b = wg_base_of(n->in[i]);
+        if (!b->value && b->nin > 0 && 2 * wg_shape_numel(*b->shape) >= wg_shape_numel(*n->shape)) {
+            if (first && first != b) {
+                return true;
+            }
+            first = b;
+        }
+    }
+    return false;
+}
+
 /* The sweep's visit of a needed node, all of whose consumers in the problem were visited before. */
 static void visit(walk *w, wg_node *n) {
     bool held = n->edges < n->refs;
     if (held) {
         save_for_backward(w->g, n);
     }
-    bool expensive = n->op->kind != WG_OP_MAP;
+    bool expensive = n->op->kind != WG_OP_MAP || needs_several(n);
     if ((n->index & FRONTIER) && expensive) {
         n->index |= KEEP;
     }
