@@ -174,6 +174,7 @@ Test(memory, the_report) {
     wg_ctx *ctx = wg_open("null:cpu");
     static const float data[6000];
     wg_mark mark = wg_scope_begin(ctx);
+    wg_label(ctx, "encoder");
     wg_tensor *p = wg_param(wg_keep(wg_from_f32(ctx, data, WG_SHAPE(50, 100))));
     wg_tensor *x = wg_from_f32(ctx, data, WG_SHAPE(60, 50)), *k = wg_keep(wg_from_f32(ctx, data, WG_SHAPE(10)));
     wg_tensor *y = wg_matmul(x, p);
@@ -191,7 +192,7 @@ Test(memory, the_report) {
     cr_expect(strlen(cut) == sizeof cut - 1 && strncmp(cut, text, sizeof cut - 1) == 0);
     const char *const lines[] = {" bytes live, at most ",
                                  "no limit; the largest of ",
-                                 "\n  24000 bytes: f32 [60,100] made by matmul, of scope 1",
+                                 "\n  24000 bytes: f32 [60,100] made by matmul, of scope 1 encoder",
                                  "\n  20000 bytes: f32 [50,100] made by source, a kept parameter",
                                  "\n  20000 bytes: f32 [50,100] made by matmul, the gradient of a parameter",
                                  "\n  12000 bytes: f32 [60,50] made by source, of scope 1",

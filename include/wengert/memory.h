@@ -51,9 +51,9 @@ WG_API wg_status wg_memory_limit(wg_ctx *ctx, uint64_t bytes);
 
 /*
  * Writes into buf what is live, as WG_ERR_DEVICE_MEM's text does: a line with totals, then one for each of the largest
- * tensors, largest first: its bytes, dtype and shape, the op that made it, and what keeps it. At most cap bytes,
- * terminated if cap > 0; buf may be NULL if cap is 0. Returns the length of the whole text without its terminator. No
- * memory is allocated. 0, and an empty text, if ctx is NULL or failed to open.
+ * tensors, largest first: its bytes, dtype and shape, the op that made it, and what keeps it (a scope
+ * with its label). At most cap bytes, terminated if cap > 0; buf may be NULL if cap is 0. Returns the length of the whole
+ * text without its terminator. No memory is allocated. 0, and an empty text, if ctx is NULL or failed to open.
  */
 WG_API size_t wg_memory_report(const wg_ctx *ctx, char *buf, size_t cap);
 

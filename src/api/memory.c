@@ -103,7 +103,9 @@ static void add_tensor(text *t, const listing *l, int i) {
     } else if (handle->kept) {
         add(t, handle->leaf ? "a kept parameter" : "kept");
     } else {
-        add(t, "%sof scope %u", handle->leaf ? "a parameter " : "", (unsigned)handle->scope);
+        const char *label = v->node->graph->scopes[handle->scope].label;
+        add(t, "%sof scope %u%s%s", handle->leaf ? "a parameter " : "", (unsigned)handle->scope, label ? " " : "",
+            label ? label : "");
     }
 }
 
