@@ -23,12 +23,11 @@ static wg_tensor *loss(const model *m) {
     wg_tensor *h = wg_add(m->inputs[0], positions);
     h = wg_add(h, attention(m, norm(m, NORM_ATTENTION, h)));
     h = wg_add(h, linear(m, DOWN, wg_gelu(linear(m, UP, norm(m, NORM_NETWORK, h)))));
-    return wg_mse_loss(h, m->target, WG_MEAN);
+    return wg_mse_loss(h, m->inputs[0], WG_MEAN);
 }
 
 void transformer(model *m, wg_ctx *ctx) {
-    const wg_shape shape = WG_SHAPE(BATCH, TOKENS, WIDTH);
-    *m = (model){.ctx = ctx, .loss = loss, .inputs = {uniform(ctx, shape)}, .target = uniform(ctx, shape)};
+    *m = (model){.ctx = ctx, .loss = loss, .inputs = {uniform(ctx, WG_SHAPE(BATCH, TOKENS, WIDTH))}};
     add_norm(m, WIDTH);
     add_linear(m, WIDTH, 3 * WIDTH);
     add_linear(m, WIDTH, WIDTH);
