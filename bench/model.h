@@ -38,8 +38,8 @@ model_maker transformer;
 /* An LSTM's cell (Hochreiter & Schmidhuber 1997) for one and for eight time steps; SGD. */
 model_maker lstm_cell, lstm_8;
 
-/* One step. */
-void model_step(void *m);
+/* One step of the model that it is given. */
+void model_step(void *user);
 void model_free(model *m);
 
 /* Parameters for the next layer: a linear map's, uniform in +-1/sqrt(in) as PyTorch initialises them, and a norm's. */
