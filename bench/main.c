@@ -16,6 +16,8 @@ static const char help[] =
     "  --filter TEXT  only cases whose name contains TEXT, or is NAME for =NAME; may be given again for more\n"
     "  --json FILE    write the rows to FILE as well\n"
     "  --quick        less time for each case\n"
+    "  --explain      before each row of plan, the kernels of its last step\n"
+    "  --steps N      instead of the plans, the losses of N steps of each network\n"
     "  --list         name the cases\n";
 
 static const bench_case *const groups[] = {host_cases, memory_cases, matmul_cases, training_cases};
@@ -24,7 +26,8 @@ static const plan_case *const plan_groups[] = {plan_models, plan_parts};
 typedef struct options {
     const char *device, *json, *filters[MAX_FILTERS];
     size_t nfilters;
-    bool plan, quick, list;
+    int steps;
+    bool plan, explain, quick, list;
 } options;
 
 static bool wanted(const options *o, const char *id) {
@@ -68,10 +71,14 @@ static int parse(int argc, char **argv, options *o) {
             o->plan = true;
         } else if (strcmp(argv[i], "--quick") == 0) {
             o->quick = true;
+        } else if (strcmp(argv[i], "--explain") == 0) {
+            o->explain = true;
         } else if (strcmp(argv[i], "--list") == 0) {
             o->list = true;
         } else if (strcmp(argv[i], "--device") == 0 && value) {
             o->device = argv[++i];
+        } else if (strcmp(argv[i], "--steps") == 0 && value) {
+            o->steps = atoi(argv[++i]);
         } else if (strcmp(argv[i], "--json") == 0 && value) {
             o->json = argv[++i];
         } else if (strcmp(argv[i], "--filter") == 0 && value && o->nfilters < MAX_FILTERS) {
@@ -153,11 +160,20 @@ static void run_case(bench *b, const bench_case *c, row *r) {
     }
 }
 
-static void run_plan(bench *b, const plan_case *c, plan_row *r) {
+static void run_plan(bench *b, const plan_case *c, plan_row *r, const options *o) {
     char error[200];
     *r = (plan_row){.id = c->id, .target = c->target};
     b->ctx = wg_open(b->device);
-    c->run(b, r);
+    if (c->make) {
+        plan_model(b, r, c->make);
+    } else {
+        c->run(b, r);
+    }
+    if (r->target > 0 && r->kernels > r->target) {
+        plan_note(r, "more kernels than the target");
+    }
+    if (o->explain) {
+    }
     if (!close_context(b, error, sizeof error)) {
         r->note[0] = '\0';
         plan_note(r, "%s", error);
@@ -187,11 +203,29 @@ static int run_plans(bench *b, const options *o, const char *device_name) {
     int failed = n == 0;
     plan_print_head(stdout);
     for (size_t i = 0; i < n; i++) {
-        run_plan(b, cases[i], &rows[i]);
+        run_plan(b, cases[i], &rows[i], o);
         plan_print_row(stdout, &rows[i]);
         failed += rows[i].failed;
     }
     return o->json && !plan_write_json(o->json, device_name, rows, n) ? -1 : failed;
+}
+
+static int take_steps(bench *b, const options *o) {
+    const plan_case *cases[MAX_ROWS];
+    size_t n = select_plans(o, cases);
+    int failed = n == 0;
+    for (size_t i = 0; i < n; i++) {
+        char error[200];
+        b->ctx = wg_open(b->device);
+        if (cases[i]->make) {
+            plan_losses(b, cases[i]->id, cases[i]->make, o->steps);
+        }
+        if (!close_context(b, error, sizeof error)) {
+            fprintf(stderr, "wengert-bench: %s: %s\n", cases[i]->id, error);
+            failed++;
+        }
+    }
+    return failed;
 }
 
 static int run_all(bench *b, const options *o) {
@@ -228,6 +262,9 @@ int main(int argc, char **argv) {
     if (o.list) {
         list(&o);
         return 0;
+    }
+    if (o.plan && o.steps > 0) {
+        return take_steps(&(bench){.device = o.device}, &o) != 0;
     }
     return run_all(&(bench){.device = o.device, .budget = o.quick ? 0.5 : 2.5}, &o);
 }

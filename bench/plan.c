@@ -20,7 +20,6 @@ bool plan_measure(bench *b, plan_row *r, void (*run)(void *), void *user) {
     double runs = (double)s.runs;
     r->kernels = (double)(y->launches - x->launches) / runs;
     r->nodes = (double)(y->nodes - x->nodes) / runs;
-    r->texts = (double)y->kernels_built;
     r->peak = (double)y->bytes_peak;
     r->temporaries = (double)(y->bytes_peak - y->bytes_live);
     r->step = s.min;
@@ -45,6 +44,15 @@ static cell cell_of_bytes(double bytes) {
     return c;
 }
 
+static cell cell_of_flops(double flops) {
+    cell c = {""};
+    if (flops > 0) {
+        bool large = flops >= 1e9;
+        snprintf(c.text, sizeof c.text, "%.*f %s", large ? 2 : 1, flops / (large ? 1e9 : 1e6), large ? "G" : "M");
+    }
+    return c;
+}
+
 static cell cell_of_seconds(double seconds) {
     cell c = {""};
     if (seconds > 0) {
@@ -61,20 +69,21 @@ static cell cell_of_count(double n) {
     return c;
 }
 
-static const char format[] = "%-16s %7s %6s %6s %6s %10s %10s %10s %9s %9s  %s\n";
+static const char format[] = "%-16s %7s %6s %8s %5s %10s %9s %10s %10s %9s %9s  %s\n";
 
 void plan_print_head(FILE *out) {
-    fprintf(out, format, "", "kernels", "target", "texts", "ops", "moved", "peak", "temporary", "host", "step", "note");
+    fprintf(out, format, "", "kernels", "target", "distinct", "ops", "moved", "flops", "peak", "temporary", "host",
+            "step", "note");
 }
 
 void plan_print_row(FILE *out, const plan_row *r) {
     if (r->failed) {
-        fprintf(out, format, r->id, "failed", "", "", "", "", "", "", "", "", r->note);
+        fprintf(out, format, r->id, "failed", "", "", "", "", "", "", "", "", "", r->note);
     } else {
         fprintf(out, format, r->id, cell_of_count(r->kernels).text, cell_of_count(r->target).text,
-                cell_of_count(r->texts).text, cell_of_count(r->nodes).text, cell_of_bytes(r->bytes).text,
-                cell_of_bytes(r->peak).text, cell_of_bytes(r->temporaries).text, cell_of_seconds(r->host).text,
-                cell_of_seconds(r->step).text, r->note);
+                cell_of_count(r->distinct).text, cell_of_count(r->nodes).text, cell_of_bytes(r->bytes).text,
+                cell_of_flops(r->flops).text, cell_of_bytes(r->peak).text, cell_of_bytes(r->temporaries).text,
+                cell_of_seconds(r->host).text, cell_of_seconds(r->step).text, r->note);
     }
     fflush(out);
 }
@@ -84,10 +93,10 @@ void plan_print_row(FILE *out, const plan_row *r) {
 static void write_row(FILE *out, const plan_row *r) {
     fprintf(out, "    {\"case\": ");
     json_string(out, r->id);
-    fprintf(out, ", \"failed\": %s, \"kernels\": %.6g, \"target_kernels\": %.6g, \"texts\": %.6g, \"ops\": %.6g",
-            r->failed ? "true" : "false", r->kernels, r->target, r->texts, r->nodes);
-    fprintf(out, ", \"bytes\": %.0f, \"peak_bytes\": %.0f, \"temporary_bytes\": %.0f", r->bytes, r->peak,
-            r->temporaries);
+    fprintf(out, ", \"failed\": %s, \"kernels\": %.6g, \"target_kernels\": %.6g, \"distinct\": %.6g, \"ops\": %.6g",
+            r->failed ? "true" : "false", r->kernels, r->target, r->distinct, r->nodes);
+    fprintf(out, ", \"bytes\": %.0f, \"flops\": %.0f, \"peak_bytes\": %.0f, \"temporary_bytes\": %.0f", r->bytes,
+            r->flops, r->peak, r->temporaries);
     fprintf(out, ", \"host_s\": %.9g, \"step_s\": %.9g, \"note\": ", r->host, r->step);
     json_string(out, r->note);
     fprintf(out, "}");

@@ -5,13 +5,15 @@
 #define WENGERT_BENCH_PLAN_H
 
 #include "cases.h"
+#include "model.h"
 
 /* What is not known, or does not apply, is 0. */
 typedef struct plan_row {
     const char *id;
     double kernels;     /* launched in a step */
-    double texts;       /* different kernels built until a step built no more, the first step's own included */
+    double distinct;    /* of different text among them */
     double bytes;       /* that kernels read and write in a step */
+    double flops;       /* floating-point operations of a step, likewise */
     double peak;        /* bytes of device memory at most: parameters, their state, inputs, and */
     double temporaries; /* what a step has beyond what is there between steps */
     double nodes;       /* ops recorded in a step */
@@ -25,12 +27,18 @@ typedef struct plan_row {
 typedef struct plan_case {
     const char *id;                     /* stable */
     const char *what;                   /* one line for --list */
-    void (*run)(bench *b, plan_row *r); /* b->ctx is a fresh context */
-    double target;                      /* kernels at most, where that is no share of a peer's */
+    double target;                      /* kernels at most */
+    model_maker *make;                  /* a network whose step it is, or NULL */
+    void (*run)(bench *b, plan_row *r); /* what else is counted; b->ctx is a fresh context */
 } plan_case;
 
 /* Each ends with an entry whose id is NULL. */
 extern const plan_case plan_models[], plan_parts[];
+
+/* Fills the row of a network. */
+void plan_model(bench *b, plan_row *r, model_maker *make);
+/* Prints the losses of so many of its steps instead, digit for digit. */
+void plan_losses(bench *b, const char *id, model_maker *make, int steps);
 
 void plan_note(plan_row *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,5 +1,4 @@
 /* Parts of training steps that have a target of their own. */
-#include "model.h"
 #include "plan.h"
 
 enum { ROWS = 1024, COLUMNS = 512, CLASSES = 100 };
@@ -8,8 +7,8 @@ enum { ROWS = 1024, COLUMNS = 512, CLASSES = 100 };
 
 typedef struct norm_part {
     wg_ctx *ctx;
-    model m; /* one norm, and x among its inputs */
-    uint64_t backward;
+    model m;                        /* one norm, and x among its inputs */
+    uint64_t kernels, bytes, flops; /* of the backward pass */
 } norm_part;
 
 static norm_part norm_part_new(wg_ctx *ctx) {
@@ -43,7 +42,7 @@ static void norm_backward(void *user) {
         wg_get_stats(p->ctx, &before);
         wg_eval(grads, 3);
         wg_get_stats(p->ctx, &after);
-        p->backward = after.launches - before.launches;
+        p->kernels = after.launches - before.launches;
     }
     wg_synchronize(p->ctx);
 }
@@ -57,8 +56,10 @@ static void run_norm_forward(bench *b, plan_row *r) {
 static void run_norm_backward(bench *b, plan_row *r) {
     norm_part p = norm_part_new(b->ctx);
     if (plan_measure(b, r, norm_backward, &p)) {
-        plan_note(r, "of %g with the forward pass, which bytes and time include", r->kernels);
-        r->kernels = (double)p.backward;
+        plan_note(r, "of %g with the forward pass, which memory and time include", r->kernels);
+        r->kernels = (double)p.kernels;
+        r->bytes = (double)p.bytes;
+        r->flops = (double)p.flops;
     }
     model_free(&p.m);
 }
@@ -171,10 +172,10 @@ static void run_mlp_replay(bench *b, plan_row *r) {
 }
 
 const plan_case plan_parts[] = {
-    {"layer_norm", "layer norm of each row of 1024x512", run_norm_forward, 1},
-    {"layer_norm_back", "its three gradients, after the forward pass", run_norm_backward, 2},
-    {"cross_entropy", "loss and gradient of logits 1024x100", run_cross_entropy, 1},
-    {"adamw_64", "AdamW on 64 small tensors whose gradients are there", run_adamw, 2},
-    {"mlp_replay", "host time of mlp_sgd: recording an op, replaying a kernel", run_mlp_replay, 0},
+    {"layer_norm", "layer norm of each row of 1024x512", 1, NULL, run_norm_forward},
+    {"layer_norm_back", "its three gradients, after the forward pass", 2, NULL, run_norm_backward},
+    {"cross_entropy", "loss and gradient of logits 1024x100", 1, NULL, run_cross_entropy},
+    {"adamw_64", "AdamW on 64 small tensors whose gradients are there", 2, NULL, run_adamw},
+    {"mlp_replay", "host time of mlp_sgd: recording an op, replaying a kernel", 0, NULL, run_mlp_replay},
     {0},
 };
