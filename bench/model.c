@@ -42,10 +42,8 @@ wg_tensor *linear(const model *m, int layer, wg_tensor *x) {
 }
 
 wg_tensor *norm(const model *m, int layer, wg_tensor *x) {
-    const int last = -1;
-    wg_tensor *centred = wg_sub(x, wg_mean(x, &last, 1, true));
-    wg_tensor *scale = wg_rsqrt(wg_add_scalar(wg_var(x, &last, 1, 0, true), 1e-5));
-    return wg_add(wg_mul(wg_mul(centred, scale), m->params[2 * layer]), m->params[2 * layer + 1]);
+    wg_tensor *gain = m->params[2 * layer], *bias = m->params[2 * layer + 1];
+    return wg_layer_norm(x, wg_shape_of(gain), gain, bias, NULL);
 }
 
 void model_step(void *user) {

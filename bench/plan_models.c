@@ -41,13 +41,15 @@ void plan_losses(bench *b, const char *id, model_maker *make, int steps) {
         printf(" %.9g", m.last_loss);
     }
     printf("\n");
-    if (getenv("DBG")) for (size_t i = 0; i < m.nparams; i++) {
-        size_t n = (size_t)wg_numel(m.params[i]);
-        const float *v = wg_data_f32(m.params[i]);
-        double sum = 0;
-        for (size_t j = 0; j < n; j++) sum += (double)v[j] * (double)(j % 7 + 1);
-        printf("param %zu (%zu) %.9g\n", i, n, sum);
-    }
+    if (getenv("DBG"))
+        for (size_t i = 0; i < m.nparams; i++) {
+            size_t n = (size_t)wg_numel(m.params[i]);
+            const float *v = wg_data_f32(m.params[i]);
+            double sum = 0;
+            for (size_t j = 0; j < n; j++)
+                sum += (double)v[j] * (double)(j % 7 + 1);
+            printf("param %zu (%zu) %.9g\n", i, n, sum);
+        }
     model_free(&m);
 }
 
