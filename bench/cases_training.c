@@ -1,8 +1,6 @@
 /* Whole training steps: the tutorial's, a small network's, and an embedding's two directions. */
 #include "cases.h"
-
-#include <math.h>
-#include <stdlib.h>
+#include "model.h"
 
 /* ---- tutorial_step ---- */
 
@@ -35,101 +33,23 @@ static void tutorial_step(bench *b, row *r) {
 
 /* ---- mlp_step ---- */
 
-enum { BATCH = 128, PIXELS = 784, HIDDEN1 = 256, HIDDEN2 = 128, CLASSES = 10, LAYERS = 3 };
-
-static const int widths[LAYERS + 1] = {PIXELS, HIDDEN1, HIDDEN2, CLASSES};
-
-typedef struct network {
-    wg_ctx *ctx;
-    wg_tensor *x, *target, *params[2 * LAYERS];
-    wg_optim *optim;
-    double first_loss, loss;
-} network;
-
-static wg_tensor *forward(const network *n) {
-    wg_tensor *h = n->x;
-    for (size_t i = 0; i < LAYERS; i++) {
-        h = wg_linear(h, n->params[2 * i], n->params[2 * i + 1]);
-        h = i + 1 < LAYERS ? wg_relu(h) : h;
-    }
-    return h;
-}
-
-/* The loss is read when the scope has closed, so forward, backward and update are one plan. */
-static void mlp_run(void *user) {
-    network *n = user;
-    wg_tensor *loss = NULL;
-    WG_SCOPE(n->ctx) {
-        loss = wg_keep(wg_cross_entropy(forward(n), n->target, NULL));
-        wg_backward(loss);
-        wg_optim_step(n->optim);
-        wg_optim_zero_grad(n->optim);
-    }
-    n->loss = wg_item(loss);
-    n->first_loss = n->first_loss == 0 ? n->loss : n->first_loss;
-    wg_free(loss);
-}
-
-/* Uniform values scaled to 1/sqrt(in), as PyTorch initialises linear layers. */
-static wg_tensor *weights(wg_ctx *ctx, wg_shape shape, int in) {
-    size_t count = (size_t)wg_shape_numel(shape);
-    float *values = malloc(count * sizeof *values);
-    for (size_t i = 0; values && i < count; i++) {
-        values[i] = uniform_at(i) / sqrtf((float)in);
-    }
-    wg_tensor *t = values ? wg_keep(wg_param(wg_from_f32(ctx, values, shape))) : NULL;
-    free(values);
-    return t;
-}
-
-static network network_new(wg_ctx *ctx) {
-    int64_t target[BATCH];
-    for (int i = 0; i < BATCH; i++) {
-        target[i] = i * 7 % CLASSES;
-    }
-    network n = {.ctx = ctx, .x = uniform(ctx, WG_SHAPE(BATCH, PIXELS))};
-    n.target = wg_keep(wg_from_i64(ctx, target, WG_SHAPE(BATCH)));
-    for (size_t i = 0; i < LAYERS; i++) {
-        n.params[2 * i] = weights(ctx, WG_SHAPE(widths[i + 1], widths[i]), widths[i]);
-        n.params[2 * i + 1] = weights(ctx, WG_SHAPE(widths[i + 1]), widths[i]);
-    }
-    return n;
-}
-
-/* Forward and two products backward, but no gradient of the images. */
-static double mlp_flops(void) {
-    double flops = -2.0 * BATCH * widths[0] * widths[1];
-    for (int i = 0; i < LAYERS; i++) {
-        flops += 3 * 2.0 * BATCH * widths[i] * widths[i + 1];
-    }
-    return flops;
-}
-
-static void measure_network(bench *b, row *r, network *n) {
-    side ours = {.run = mlp_run, .user = n, .ctx = b->ctx};
+static void measure_mlp(bench *b, row *r, model_maker *make) {
+    model m;
+    make(&m, b->ctx);
+    side ours = {.run = model_step, .user = &m, .ctx = b->ctx};
     if (measure_case(b, r, ours, (work){.flops = mlp_flops(), .limit = FMA_LIMIT}, NULL) && b->computes) {
-        row_note(r, "%.0f images/s, loss %.3g to %.3g", BATCH / r->min, n->first_loss, n->loss);
-        if (!(n->loss < n->first_loss)) {
+        row_note(r, "%.0f images/s, loss %.3g to %.3g", MLP_BATCH / r->min, m.first_loss, m.last_loss);
+        if (!(m.last_loss < m.first_loss)) {
             row_note(r, "WRONG: the loss did not fall");
             r->failed = true;
         }
     }
-    wg_optim_free(n->optim);
+    model_free(&m);
 }
 
-static void mlp_step_sgd(bench *b, row *r) {
-    network n = network_new(b->ctx);
-    wg_sgd_opts opts = wg_sgd_defaults();
-    opts.lr = 0.01;
-    n.optim = wg_sgd_new(n.params, 2 * LAYERS, &opts);
-    measure_network(b, r, &n);
-}
+static void mlp_step_sgd(bench *b, row *r) { measure_mlp(b, r, mlp_sgd); }
 
-static void mlp_step_adam(bench *b, row *r) {
-    network n = network_new(b->ctx);
-    n.optim = wg_adam_new(n.params, 2 * LAYERS, NULL);
-    measure_network(b, r, &n);
-}
+static void mlp_step_adam(bench *b, row *r) { measure_mlp(b, r, mlp_adam); }
 
 /* ---- embedding ---- */
 

@@ -7,14 +7,18 @@
 
 static const char *const unit_names[] = {"", "GFLOP/s", "GB/s"};
 
-void row_note(row *r, const char *format, ...) {
-    size_t len = strlen(r->note);
-    if (len > 0 && len + 2 < sizeof r->note) {
-        len += (size_t)snprintf(r->note + len, sizeof r->note - len, "; ");
+void add_note(char *note, size_t cap, const char *format, va_list args) {
+    size_t len = strlen(note);
+    if (len > 0 && len + 2 < cap) {
+        len += (size_t)snprintf(note + len, cap - len, "; ");
     }
+    vsnprintf(note + len, cap - len, format, args);
+}
+
+void row_note(row *r, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    vsnprintf(r->note + len, sizeof r->note - len, format, args);
+    add_note(r->note, sizeof r->note, format, args);
     va_end(args);
 }
 
@@ -51,7 +55,7 @@ void table_print_row(FILE *out, const row *r) {
     fflush(out);
 }
 
-static void write_string(FILE *out, const char *s) {
+void json_string(FILE *out, const char *s) {
     fputc('"', out);
     for (; *s; s++) {
         if (*s == '"' || *s == '\\') {
@@ -67,7 +71,7 @@ static void write_string(FILE *out, const char *s) {
 
 static void write_row(FILE *out, const row *r) {
     fprintf(out, "    {\"case\": ");
-    write_string(out, r->id);
+    json_string(out, r->id);
     fprintf(out, ", \"failed\": %s, \"min_s\": %.9g, \"median_s\": %.9g", r->failed ? "true" : "false", r->min,
             r->median);
     fprintf(out, ", \"launches\": %.4g", r->launches);
@@ -80,27 +84,38 @@ static void write_row(FILE *out, const row *r) {
     }
     if (r->peer) {
         fprintf(out, ", \"peer\": ");
-        write_string(out, r->peer);
+        json_string(out, r->peer);
         fprintf(out, ", \"peer_min_s\": %.9g, \"peer_median_s\": %.9g", r->peer_min, r->peer_median);
     }
     fprintf(out, ", \"note\": ");
-    write_string(out, r->note);
+    json_string(out, r->note);
     fprintf(out, "}");
 }
 
-bool table_write_json(const char *path, const char *device, const row *rows, size_t n) {
+FILE *json_begin(const char *path, const char *device, const char *rows) {
     FILE *out = fopen(path, "w");
+    if (out) {
+        fprintf(out, "{\n  \"version\": \"%s\",\n  \"device\": ", WG_VERSION_STRING);
+        json_string(out, device);
+        fprintf(out, ",\n  \"%s\": [\n", rows);
+    }
+    return out;
+}
+
+bool json_end(FILE *out) {
     if (!out) {
         return false;
-    }
-    fprintf(out, "{\n  \"version\": \"%s\",\n  \"device\": ", WG_VERSION_STRING);
-    write_string(out, device);
-    fprintf(out, ",\n  \"cases\": [\n");
-    for (size_t i = 0; i < n; i++) {
-        write_row(out, &rows[i]);
-        fputs(i + 1 < n ? ",\n" : "\n", out);
     }
     fputs("  ]\n}\n", out);
     bool ok = !ferror(out);
     return fclose(out) == 0 && ok;
+}
+
+bool table_write_json(const char *path, const char *device, const row *rows, size_t n) {
+    FILE *out = json_begin(path, device, "cases");
+    for (size_t i = 0; out && i < n; i++) {
+        write_row(out, &rows[i]);
+        fputs(i + 1 < n ? ",\n" : "\n", out);
+    }
+    return json_end(out);
 }

@@ -4,6 +4,7 @@
 #ifndef WENGERT_BENCH_TABLE_H
 #define WENGERT_BENCH_TABLE_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -24,7 +25,9 @@ typedef struct row {
     char note[256];
 } row;
 
-/* Adds to the row's note, with "; " between. */
+/* Adds to a note in `cap` bytes, with "; " between. */
+void add_note(char *note, size_t cap, const char *format, va_list args) __attribute__((format(printf, 3, 0)));
+/* The same for a row's. */
 void row_note(row *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* "1.23 us" and the like. */
@@ -36,7 +39,13 @@ duration duration_of(double seconds);
 void table_print_head(FILE *out);
 void table_print_row(FILE *out, const row *r);
 
-/* {"device": ..., "version": ..., "cases": [...]}; false with errno set if the file cannot be written. */
+/* A file {"version": ..., "device": ..., ROWS: [, up to where the rows follow, NULL with errno set if it cannot be
+ * written; and what closes it, false if anything (or `out`) was not. */
+FILE *json_begin(const char *path, const char *device, const char *rows);
+bool json_end(FILE *out);
+void json_string(FILE *out, const char *s);
+
+/* {"version": ..., "device": ..., "cases": [...]}; false with errno set if the file cannot be written. */
 bool table_write_json(const char *path, const char *device, const row *rows, size_t n);
 
 #endif

@@ -3,6 +3,7 @@
 
     python3 -m venv torch && torch/bin/pip install torch
     torch/bin/python bench/peers/pytorch.py [--device cpu|cuda] [--bench build/wengert-bench] [--rounds 3] [--filter TEXT]
+    torch/bin/python bench/peers/pytorch.py --plan      kernels, bytes and memory instead: see plan.py
 
 Each case alternates between the two (Wengert, PyTorch, Wengert, ...) for some rounds, so that a ratio is one of the same
 minute. PyTorch runs eagerly, one thread a core, without TF32, and writes to preallocated outputs where it can.
@@ -19,17 +20,14 @@ import sys
 import tempfile
 import time
 
+import plan
 import torch
 import torch.nn.functional as F
+from models import MODELS, uniform
 
 LARGE, ROWS, COLUMNS, SQUARE = 32 << 20, 4096, 1024, 4096
-BATCH, WIDTHS = 128, (784, 256, 128, 10)
 VOCABULARY, WIDTH, TOKENS = 10000, 256, 4096
 SECONDS = 0.5  # of PyTorch, each round
-
-
-def uniform(*shape):
-    return torch.rand(*shape) * 2 - 1
 
 
 def chain6():
@@ -105,25 +103,6 @@ def tutorial_step():
     return run
 
 
-def mlp_step(optimiser):
-    def make():
-        x, target = uniform(BATCH, WIDTHS[0]), torch.arange(BATCH) * 7 % WIDTHS[-1]
-        layers = [torch.nn.Linear(i, o) for i, o in zip(WIDTHS, WIDTHS[1:])]
-        net = torch.nn.Sequential(layers[0], torch.nn.ReLU(), layers[1], torch.nn.ReLU(), layers[2])
-        optim = optimiser(net.parameters())
-
-        def run():
-            loss = F.cross_entropy(net(x), target)
-            loss.backward()
-            optim.step()
-            optim.zero_grad()
-            return loss.item()
-
-        return run
-
-    return make
-
-
 def embedding():
     weight = uniform(VOCABULARY, WIDTH).requires_grad_()
     index = torch.arange(TOKENS) * 2654435761 % VOCABULARY
@@ -149,8 +128,8 @@ CASES = {
     "matmul_1024": matmul(1024),
     "matmul_2048": matmul(2048),
     "tutorial_step": tutorial_step,
-    "mlp_step_sgd": mlp_step(lambda p: torch.optim.SGD(p, lr=0.01, fused=True)),
-    "mlp_step_adam": mlp_step(lambda p: torch.optim.Adam(p, fused=True)),
+    "mlp_step_sgd": lambda: MODELS["mlp_sgd"](fused=True),
+    "mlp_step_adam": lambda: MODELS["mlp_adam"](fused=True),
     "embedding": embedding,
 }
 
@@ -222,6 +201,8 @@ def main():
     parser.add_argument("--bench", default=os.path.join(root, "build", "wengert-bench"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--filter", default="", help="only cases whose name contains this")
+    parser.add_argument("--plan", action="store_true", help="compare whole training steps as plans, not times of cases")
+    parser.add_argument("--names", action="store_true", help="with --plan, name the operators that were counted")
     arguments = parser.parse_args()
     if not arguments.wengert_device and arguments.device == "cpu":
         arguments.wengert_device = "opencl:cpu"
@@ -230,9 +211,11 @@ def main():
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.set_default_device(arguments.device)
     where = torch.cuda.get_device_name() if arguments.device == "cuda" else f"cpu, {torch.get_num_threads()} threads"
-    print(f"PyTorch {torch.__version__} on {where}; {arguments.rounds} rounds")
+    print(f"PyTorch {torch.__version__} on {where}" + ("" if arguments.plan else f"; {arguments.rounds} rounds"))
     if os.getloadavg()[0] > 0.5 * os.cpu_count():
         print(f"load average {os.getloadavg()[0]:.1f}: something else runs here, trust the shortest times alone")
+    if arguments.plan:
+        return plan.main(arguments, time_torch)
     print(f"{'case':16} {'shortest':>21} {'ratio':>7}  {'median':>21} {'ratio':>7}")
     print(f"{'':16} {'wengert':>10} {'pytorch':>10} {'':7}  {'wengert':>10} {'pytorch':>10}")
     name, ratios = None, []

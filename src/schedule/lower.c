@@ -256,8 +256,9 @@ static wg_x reduce(wg_lowering *l, const wg_entry *e) {
     if (e->role == WG_ROLE_FINAL || l->part->places[e->task].copy_group >= 0) {
         /* Partial results, or a copy of the operand, lie as the loops go. */
         wg_view over = wg_view_contiguous(&l->group->space);
-        wg_dtype dtype = e->role == WG_ROLE_FINAL ? (wg_dtype)x.node->dtype : (wg_dtype)x.node->in[0]->dtype;
-        a = load(&x, wg_slot_extra(p, e->task), dtype, &over, -1, -1);
+        a = e->role == WG_ROLE_FINAL
+                ? load(&x, wg_slot_extra(p, e->task), (wg_dtype)x.node->dtype, &over, -1, -1)
+                : load(&x, wg_slot_copy(p, e->task), (wg_dtype)x.node->in[0]->dtype, &over, -1, -1);
     } else {
         a = wg_x_in(&x, 0);
     }
@@ -281,7 +282,7 @@ static void store(wg_lowering *l, const wg_entry *e, wg_x inst) {
     wg_dtype dtype = (wg_dtype)n->dtype;
     if (e->role == WG_ROLE_COPY) {
         wg_view over = wg_view_contiguous(&l->group->space);
-        int buffer = wg_lower_buffer(l->out, wg_slot_extra(p, e->task), (wg_dtype)n->in[0]->dtype, true);
+        int buffer = wg_lower_buffer(l->out, wg_slot_copy(p, e->task), (wg_dtype)n->in[0]->dtype, true);
         add_store(l, inst, wg_axes_access(l, buffer, &over, 0));
     } else if (e->role == WG_ROLE_PARTIAL) {
         int64_t step;

@@ -4,14 +4,15 @@
 
 #include "schedule/partition.h"
 
-/* Slots of a plan, by number: leaves, then what tasks store, then partial results, copies of operands and the scratch that a
- * matmul packs its operands into, by task. */
+/* Slots of a plan, by number: leaves, then by task what it stores, then its partial results or the scratch that a matmul packs
+ * its operands into, then copies of operands: a reduction that is split may read one while it stores partial results. */
 static inline int wg_slot_leaf(int leaf) { return leaf; }
 static inline int wg_slot_task(const wg_problem *p, int task) { return (int)p->nleaves + task; }
 static inline int wg_slot_extra(const wg_problem *p, int task) { return (int)(p->nleaves + p->ntasks) + task; }
+static inline int wg_slot_copy(const wg_problem *p, int task) { return (int)(p->nleaves + 2 * p->ntasks) + task; }
 
 /* Two words in which kernels report an index out of range: the op, and the shape it happened in. */
-static inline int wg_slot_trap(const wg_problem *p) { return (int)(p->nleaves + 2 * p->ntasks); }
+static inline int wg_slot_trap(const wg_problem *p) { return (int)(p->nleaves + 3 * p->ntasks); }
 
 typedef struct wg_lowered {
     wg_loop loop;

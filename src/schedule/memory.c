@@ -291,12 +291,13 @@ static void fill_slots(wg_plan *plan, const wg_partition *part) {
         const wg_node *n = p->tasks[i].node;
         const wg_place *place = &part->places[i];
         wg_slot_kind kind = p->tasks[i].keep ? WG_SLOT_KEPT : place->stored ? WG_SLOT_TEMP : WG_SLOT_NONE;
-        wg_slot *extra = &plan->slots[wg_slot_extra(p, (int)i)];
+        wg_slot *extra = &plan->slots[wg_slot_extra(p, (int)i)], *copy = &plan->slots[wg_slot_copy(p, (int)i)];
         plan->slots[wg_slot_task(p, (int)i)] = slot_of(kind, (wg_dtype)n->dtype, wg_shape_numel(*n->shape));
-        *extra = slot_of(WG_SLOT_NONE, WG_F32, 0);
+        *copy = *extra = slot_of(WG_SLOT_NONE, WG_F32, 0);
         if (place->copy_group >= 0) {
-            *extra = slot_of(WG_SLOT_TEMP, (wg_dtype)n->in[0]->dtype, wg_shape_numel(*n->in[0]->shape));
-        } else if (n->op->kind == WG_OP_MATMUL) {
+            *copy = slot_of(WG_SLOT_TEMP, (wg_dtype)n->in[0]->dtype, wg_shape_numel(*n->in[0]->shape));
+        }
+        if (n->op->kind == WG_OP_MATMUL) {
             *extra = slot_of(WG_SLOT_SCRATCH, (wg_dtype)n->dtype, 0);
         } else if (place->partial_group >= 0) {
             *extra = slot_of(WG_SLOT_TEMP, (wg_dtype)n->dtype, wg_shape_numel(part->groups[place->group].space));
@@ -338,7 +339,7 @@ bool wg_plan_memory(wg_plan *plan, const wg_partition *part, int64_t largest) {
     const wg_problem *p = part->problem;
     wg_plan_memory_drop(plan);
     plan->nleaves = (int)p->nleaves;
-    plan->nslots = (int)(p->nleaves + 2 * p->ntasks) + 1;
+    plan->nslots = (int)(p->nleaves + 3 * p->ntasks) + 1;
     plan->trap_slot = wg_slot_trap(p);
     plan->slots = wg_mem_alloc((size_t)plan->nslots * sizeof *plan->slots);
     if (!plan->slots) {
