@@ -89,16 +89,26 @@ static void need(walk *w, wg_node *n) {
     }
 }
 
-/* Whether computing n again later takes the bytes of more than one value that is not there yet: then its own are fewer. */
+/* Whether computing n again later takes more than one value of its size that is not there yet: then keeping n takes fewer
+ * bytes. Looks no further than a few maps down. */
 static bool needs_several(const wg_node *n) {
-    const wg_node *first = NULL;
-    for (int i = 0; i < n->nin; i++) {
-        const wg_node *b = wg_base_of(n->in[i]);
-        if (!b->value && b->nin > 0 && 2 * wg_shape_numel(*b->shape) >= wg_shape_numel(*n->shape)) {
-            if (first && first != b) {
-                return true;
+    enum { FEW = 16 };
+    const wg_node *todo[FEW + WG_MAX_IN] = {n}, *root = NULL;
+    int count = 1;
+    for (int i = 0; i < count && i < FEW; i++) {
+        for (int k = 0; k < todo[i]->nin && count < FEW; k++) {
+            const wg_node *b = wg_base_of(todo[i]->in[k]);
+            bool large = 2 * wg_shape_numel(*b->shape) >= wg_shape_numel(*n->shape);
+            if (b->value || b->nin == 0 || !large) {
+                continue;
             }
-            first = b;
+            if (b->op->kind == WG_OP_MAP) {
+                todo[count++] = b;
+            } else if (root && root != b) {
+                return true;
+            } else {
+                root = b;
+            }
         }
     }
     return false;
