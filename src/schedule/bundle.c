@@ -224,7 +224,7 @@ bool wg_plan_bundle(wg_plan *plan, const wg_partition *part, int64_t largest) {
                  .behind = wg_mem_alloc(n * sizeof *b.behind),
                  .before = wg_mem_alloc(n * sizeof *b.before),
                  .was = wg_mem_alloc(n * sizeof *b.was),
-                 .budget = 1 << 22};
+                 .budget = 1 << 20};
     bool ok = b.writer && b.behind && b.before && b.was && bundle_all(&b);
     wg_mem_free(b.writer);
     wg_mem_free(b.behind);

@@ -10,7 +10,9 @@
 enum {
     CHEAP = 12,       /* instructions that may be done again to save a store */
     ROUNDS = 3,       /* sinking some maps makes candidates of others */
+    LONG = 1 << 15,   /* a plan of more tasks is not made twice */
     BUDGET = 1 << 18, /* tasks planned for choosing among the candidates; long plans choose among groups of them */
+    GROUP = 8,        /* candidates in a group; where they had to be more, all are taken */
     TOLL = 128 << 10  /* bytes that a launch is worth */
 };
 
@@ -99,7 +101,7 @@ static void take_back(search *s) {
     }
     size_t few = 1 + chosen * s->ntasks / BUDGET, n = 0;
     memset(s->refused, 0, s->ntasks * sizeof *s->refused);
-    for (size_t i = 0, end = 0; s->plan && i < s->ntasks; i = end) {
+    for (size_t i = 0, end = 0; s->plan && few <= GROUP && i < s->ntasks; i = end) {
         for (n = 0; end < s->ntasks && n < few; end++) {
             s->refused[end] = s->sink[end];
             n += s->sink[end];
@@ -115,23 +117,28 @@ static void take_back(search *s) {
     }
 }
 
+/* Long plans are looked for without bundles, which take time to find, and made once more with them. */
 wg_plan *wg_plan_sink(wg_planner *how, wg_plan *plan, wg_partition *part) {
     size_t n = part->problem->ntasks;
     search s = {.how = how,
                 .ntasks = n,
                 .sink = wg_mem_zalloc(n * sizeof *s.sink),
                 .refused = wg_mem_alloc(n * sizeof *s.refused)};
-    if (s.sink && s.refused) {
+    if (s.sink && s.refused && n <= LONG) {
         sink_all(&s, part);
         take_back(&s);
     }
-    if (s.plan && s.cost < cost_of(plan)) {
-        wg_plan_free(plan);
-        plan = s.plan;
-    } else {
-        wg_plan_free(s.plan);
-    }
+    bool better = s.plan && s.cost < cost_of(plan);
+    wg_plan_free(better ? plan : s.plan);
+    plan = better ? s.plan : plan;
     wg_partition_free(part);
+    if (!how->bundle) {
+        how->bundle = true;
+        wg_plan *last = how->make(how, better ? s.sink : NULL, part);
+        wg_partition_free(part);
+        wg_plan_free(last ? plan : NULL);
+        plan = last ? last : plan;
+    }
     wg_mem_free(s.sink);
     wg_mem_free(s.refused);
     return plan;
