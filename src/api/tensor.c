@@ -125,10 +125,11 @@ int64_t wg_size(const wg_tensor *t, int dim) {
 
 /* ---- reading ------------------------------------------------------------------------------------------------------------ */
 
-/* Demands t with its elements one after the other: t itself, or a copy that lives as long as t. *offset is where they
- * start in the value's bytes. NULL on error. */
-static wg_value *contiguous_value(const char *op, wg_tensor *t, size_t *offset) {
+/* Demands t with its elements one after the other: t itself, or a copy, which goes when the caller frees *copy. *offset
+ * is where they start in the value's bytes. NULL on error. */
+static wg_value *contiguous_value(const char *op, wg_tensor *t, wg_tensor **copy, size_t *offset) {
     wg_graph *g;
+    *copy = NULL;
     if (!wg_check(op, &g, &t, 1)) {
         return NULL;
     }
@@ -138,15 +139,12 @@ static wg_value *contiguous_value(const char *op, wg_tensor *t, size_t *offset) 
     wg_node *n = t->node;
     if (n->view && !wg_view_is_contiguous(n->view)) {
         bool before = wg_graph_set_no_grad(g, true);
-        wg_tensor *copy = wg_contiguous(t);
+        *copy = wg_contiguous(t);
         wg_graph_set_no_grad(g, before);
-        while (copy && copy->scope > t->scope) {
-            wg_handle_raise(copy);
-        }
-        if (!copy) {
+        if (!*copy) {
             return NULL;
         }
-        n = copy->node;
+        n = (*copy)->node;
     }
     if (wg_demand_node(wg_ctx_of(g), n) != WG_OK || wg_exec_check(&wg_ctx_of(g)->engine, &g->err) != WG_OK) {
         return NULL;
@@ -157,7 +155,12 @@ static wg_value *contiguous_value(const char *op, wg_tensor *t, size_t *offset) 
 
 const void *wg_data(wg_tensor *t) {
     size_t offset;
-    wg_value *v = contiguous_value("data", t, &offset);
+    wg_tensor *copy;
+    bool again = t && t->lent;
+    wg_value *v = contiguous_value("data", again ? t->lent : t, &copy, &offset);
+    if (copy) {
+        t->lent = wg_keep(copy);
+    }
     if (!t || !v || wg_numel(t) == 0) {
         return NULL;
     }
@@ -192,8 +195,11 @@ wg_status wg_read(wg_tensor *t, void *out, size_t bytes) {
         return WG_ERR_ARG;
     }
     size_t offset;
-    wg_value *v = contiguous_value("read", t, &offset);
-    return v ? wg_value_read(&wg_ctx_of(g)->engine.dev, v, offset, out, bytes, &g->err) : status_of(t);
+    wg_tensor *copy;
+    wg_value *v = contiguous_value("read", t, &copy, &offset);
+    wg_status status = v ? wg_value_read(&wg_ctx_of(g)->engine.dev, v, offset, out, bytes, &g->err) : status_of(t);
+    wg_free(copy);
+    return status;
 }
 
 /* The single element, in the 8 bytes at out. */
@@ -207,7 +213,8 @@ static bool read_item(wg_tensor *t, void *out) {
         return false;
     }
     size_t offset;
-    wg_value *v = contiguous_value("item", t, &offset);
+    wg_tensor *copy; /* none: one element is contiguous in any view */
+    wg_value *v = contiguous_value("item", t, &copy, &offset);
     return v && wg_value_read(&wg_ctx_of(g)->engine.dev, v, offset, out, wg_dtype_size((wg_dtype)t->node->dtype),
                               &g->err) == WG_OK;
 }
@@ -316,7 +323,8 @@ void *wg_data_mut(wg_tensor *t) {
     wg_graph *g = t->graph;
     wg_ctx *ctx = wg_ctx_of(g);
     size_t offset;
-    wg_value *old = contiguous_value("data_mut", t, &offset);
+    wg_tensor *copy;
+    wg_value *old = contiguous_value("data_mut", t, &copy, &offset);
     char *bytes = old && wg_numel(t) > 0 ? wg_value_host(&ctx->engine.dev, old, &g->err) : NULL;
     wg_node *n = bytes ? blank(ctx, wg_dtype_of(t), t->node->shape) : NULL;
     if (!n) {
@@ -329,6 +337,7 @@ void *wg_data_mut(wg_tensor *t) {
         return wg_fail(g, WG_ERR_NOMEM, "data_mut: out of host memory");
     }
     memcpy(host, bytes + offset, n->value->bytes);
+    wg_free(copy);
     if (!stand_for(t, n)) {
         wg_mem_free(host);
         return NULL;

@@ -223,6 +223,8 @@ bool wg_handle_assign(wg_tensor *t, wg_node *n) {
     }
     wg_node *old = t->node;
     t->node = wg_node_ref(n);
+    wg_free(t->lent);
+    t->lent = NULL;
     if (t->updated) {
         old->flags &= (uint8_t)~WG_NODE_CURRENT;
     }
