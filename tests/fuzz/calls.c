@@ -87,9 +87,7 @@ wg_tensor *fuzz_call_where(fuzz_machine *m, const fuzz_inst *in) {
     return ok || (c && a && b && wg_numel(c) <= FUZZ_ELEMENTS && fuzz_joint(a, b) <= 64) ? wg_where(c, a, b) : NULL;
 }
 
-wg_tensor *fuzz_call_cast(fuzz_machine *m, const fuzz_inst *in) {
-    return wg_cast(get(m, in, 0), (wg_dtype)in->num[0]);
-}
+wg_tensor *fuzz_call_cast(fuzz_machine *m, const fuzz_inst *in) { return wg_cast(get(m, in, 0), (wg_dtype)in->num[0]); }
 
 wg_tensor *fuzz_call_dropout(fuzz_machine *m, const fuzz_inst *in) {
     return wg_dropout(get(m, in, 0), in->scalar[0], true);
@@ -102,9 +100,12 @@ wg_tensor *fuzz_call_reduce(fuzz_machine *m, const fuzz_inst *in) {
         const char *name;
         wg_tensor *(*plain)(wg_tensor *, const int *, int, bool);
         wg_tensor *(*along)(wg_tensor *, int);
-    } reductions[] = {{"sum", wg_sum, NULL},          {"mean", wg_mean, NULL},
-                      {"amax", wg_amax, NULL},        {"amin", wg_amin, NULL},
-                      {"logsumexp", wg_logsumexp, NULL}, {"softmax", NULL, wg_softmax},
+    } reductions[] = {{"sum", wg_sum, NULL},
+                      {"mean", wg_mean, NULL},
+                      {"amax", wg_amax, NULL},
+                      {"amin", wg_amin, NULL},
+                      {"logsumexp", wg_logsumexp, NULL},
+                      {"softmax", NULL, wg_softmax},
                       {"log_softmax", NULL, wg_log_softmax}};
     wg_tensor *a = get(m, in, 0);
     int dims[WG_MAX_RANK], n = 0;
@@ -246,7 +247,8 @@ wg_tensor *fuzz_call_cat(fuzz_machine *m, const fuzz_inst *in) {
 
 wg_tensor *fuzz_call_slice_scatter(fuzz_machine *m, const fuzz_inst *in) {
     wg_tensor *a = get(m, in, 0);
-    return wg_slice_scatter(a, get(m, in, 1), dim_of(a, in->num[0]), in->num[1], in->num[2], 1 + fuzz_mod(in->num[3], 4));
+    return wg_slice_scatter(a, get(m, in, 1), dim_of(a, in->num[0]), in->num[1], in->num[2],
+                            1 + fuzz_mod(in->num[3], 4));
 }
 
 wg_tensor *fuzz_call_gather(fuzz_machine *m, const fuzz_inst *in) {

@@ -16,6 +16,10 @@ static void set(const char *name, const char *value) {
     }
 }
 
+static const char *mode_name(fuzz_mode mode) {
+    return mode == FUZZ_SCHEDULED ? "scheduled" : mode == FUZZ_EAGER ? "eager" : "unfused";
+}
+
 static wg_ctx *open_mode(const char *device, fuzz_mode mode) {
     set("WENGERT_EAGER", mode == FUZZ_EAGER ? "1" : NULL);
     set("WENGERT_FUSE", mode == FUZZ_UNFUSED ? "0" : NULL);
@@ -37,15 +41,12 @@ static bool run_mode(const fuzz_program *p, const char *device, fuzz_mode mode, 
     wg_stats stats;
     wg_get_stats(ctx, &stats);
     if (ok && stats.bytes_live > 256) { /* the block of the trap words stays */
-        snprintf(why, 400, "%llu bytes are still live after everything was freed", (unsigned long long)stats.bytes_live);
+        snprintf(why, 400, "%s: %llu bytes are still live after everything was freed", mode_name(mode),
+                 (unsigned long long)stats.bytes_live);
         ok = false;
     }
     wg_close(ctx);
     return ok;
-}
-
-static const char *mode_name(fuzz_mode mode) {
-    return mode == FUZZ_SCHEDULED ? "scheduled" : mode == FUZZ_EAGER ? "eager" : "unfused";
 }
 
 static size_t entry_size(const fuzz_entry *e) { return sizeof *e + (e->bytes + 7) / 8 * 8; }
@@ -76,8 +77,8 @@ static void describe(const fuzz_entry *a, const fuzz_entry *b, fuzz_mode mode, c
         i++;
     }
     snprintf(why + at, 400 - (size_t)at, "r%d, element %zu of %llu (%s): eager %.17g, %s %.17g", a->reg, i,
-             (unsigned long long)(a->bytes / size), wg_dtype_name((wg_dtype)a->dtype), element(a, x, i), mode_name(mode),
-             element(b, y, i));
+             (unsigned long long)(a->bytes / size), wg_dtype_name((wg_dtype)a->dtype), element(a, x, i),
+             mode_name(mode), element(b, y, i));
 }
 
 static bool same_logs(const fuzz_log *want, const fuzz_log *got, fuzz_mode mode, char why[400]) {

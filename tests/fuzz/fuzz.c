@@ -1,7 +1,7 @@
 /*
  * Fuzzes the scheduler for as long as it is told:
  *
- *     fuzz [--device host] [--seed 1] [--count 1000] [--seconds 0] [--replay FILE] [--print] [--out FILE]
+ *     fuzz [--device host] [--seed 1] [--count 1000] [--seconds 0] [--replay FILE] [--print] [--no-shrink] [--out FILE]
  *
  * Graph number i of a run has the seed --seed + i. The first one that differs from op-by-op execution is made small,
  * printed, written to --out, and ends the run with status 1.
@@ -34,12 +34,15 @@ static void crashed(int signal) {
     _exit(128 + signal);
 }
 
-static bool progress(const fuzz_session *s) {
+static void progress(const fuzz_session *s) {
+    static double told;
     current_seed = s->next_seed;
+    if (s->elapsed < told + 1) {
+        return;
+    }
+    told = s->elapsed;
     fprintf(stderr, "\rfuzz: %s, %llu graphs from seed %llu, %.0f s, %.0f a second ", s->device,
-            (unsigned long long)s->done, (unsigned long long)s->seed, s->elapsed,
-            s->elapsed > 0 ? (double)s->done / s->elapsed : 0);
-    return true;
+            (unsigned long long)s->done, (unsigned long long)s->seed, s->elapsed, (double)s->done / s->elapsed);
 }
 
 static int replay(const char *path, const char *device) {
@@ -61,7 +64,9 @@ static int replay(const char *path, const char *device) {
 static void report(fuzz_session *s, const char *out) {
     printf("\nfuzz: graph %llu (seed %llu) differs: %s\n", (unsigned long long)s->done,
            (unsigned long long)s->next_seed, s->why);
-    fuzz_print(&s->found, stdout);
+    if (s->shrink) {
+        fuzz_print(&s->found, stdout);
+    }
     FILE *file = out ? fopen(out, "w") : NULL;
     if (file) {
         fprintf(file, "# seed %llu: %s\n", (unsigned long long)s->next_seed, s->why);
@@ -80,6 +85,10 @@ int main(int argc, char **argv) {
             print = true;
             continue;
         }
+        if (strcmp(argv[i], "--no-shrink") == 0) {
+            s.shrink = false;
+            continue;
+        }
         if (strcmp(argv[i], "--device") == 0) {
             s.device = value;
         } else if (strcmp(argv[i], "--seed") == 0) {
@@ -93,7 +102,9 @@ int main(int argc, char **argv) {
         } else if (strcmp(argv[i], "--out") == 0) {
             out = value;
         } else {
-            fprintf(stderr, "fuzz: %s: options are --device --seed --count --seconds --replay --print --out\n", argv[i]);
+            fprintf(stderr,
+                    "fuzz: %s: options are --device --seed --count --seconds --replay --print --no-shrink --out\n",
+                    argv[i]);
             return 2;
         }
         i++;

@@ -13,11 +13,11 @@ int64_t fuzz_below(fuzz_generator *g, int64_t n) { return (int64_t)(fuzz_random(
 
 bool fuzz_chance(fuzz_generator *g, int percent) { return fuzz_below(g, 100) < percent; }
 
-/* Few different ones, so that scalars coincide. */
+/* Few different ones in a program, so that scalars coincide. */
 double fuzz_scalar(fuzz_generator *g) {
     static const double usual[] = {0.5, 2, -1, 1, 0, 3, 0.1, -0.25};
     if (fuzz_chance(g, 90)) {
-        return usual[fuzz_below(g, 8)];
+        return usual[(g->scalars + fuzz_below(g, 4)) % 8];
     }
     return fuzz_chance(g, 90) ? (double)fuzz_below(g, 4001) / 1000 - 2 : fuzz_chance(g, 50) ? INFINITY : NAN;
 }
@@ -30,7 +30,11 @@ wg_dtype fuzz_dtype(fuzz_generator *g) {
 
 static int64_t random_size(fuzz_generator *g) {
     int64_t k = fuzz_below(g, 400);
-    return k < 360 ? 1 + k % 7 : k < 366 ? 0 : k < 385 ? 8 + fuzz_below(g, 16) : k < 398 ? 24 + fuzz_below(g, 120) : 1200;
+    return k < 360   ? 1 + k % 7
+           : k < 366 ? 0
+           : k < 385 ? 8 + fuzz_below(g, 16)
+           : k < 398 ? 24 + fuzz_below(g, 120)
+                     : 1200;
 }
 
 wg_shape fuzz_shape(fuzz_generator *g, int max_rank) {
@@ -314,23 +318,30 @@ static void leaves(fuzz_generator *g) {
     }
 }
 
-/* What a copy of an instruction changes now and then: a number, a scalar, the data; seldom the op or an operand. */
+static bool is(const fuzz_inst *in, const char *name) { return in->op == fuzz_find_op(name); }
+
+/* What a copy of an instruction changes always: the data. */
+static void renew(fuzz_generator *g, fuzz_inst *in) {
+    if (is(in, "leaf") || is(in, "write") || is(in, "data_mut")) {
+        int k = is(in, "leaf");
+        in->num[k] = fuzz_chance(g, 70) ? fuzz_below(g, 1000) : in->num[k];
+    }
+}
+
+/* And what makes it nearly the same: other values are wanted, a number or an operand is another. */
 static void mutate(fuzz_generator *g, fuzz_inst *in) {
-    if (in->op == fuzz_find_op("leaf")) {
-        in->num[1] = fuzz_chance(g, 70) ? fuzz_below(g, 1000) : in->num[1];
-        return;
-    }
-    if (!fuzz_chance(g, 12)) {
-        return;
-    }
     int i = (int)fuzz_below(g, 3);
-    if (strpbrk(in->op->args, "s")) {
-        in->scalar[i] = fuzz_scalar(g);
-    } else if (strchr(in->op->args, 'i')) {
+    if (is(in, "read") || is(in, "eval") || is(in, "keep")) {
+        in->op = fuzz_chance(g, 40) ? fuzz_find_op("eval") : in->op;
+        in->reg[1] = (int)fuzz_below(g, FUZZ_REGS);
+        in->reg[2] = (int)fuzz_below(g, FUZZ_REGS);
+    } else if (!fuzz_chance(g, 12)) {
+        return;
+    } else if (strchr(in->op->args, 'i') && !is(in, "leaf")) {
         in->num[i] = fuzz_below(g, 8);
-    } else if (fuzz_chance(g, 20) && in->op->family != FUZZ_SPECIAL) {
+    } else if (fuzz_chance(g, 30) && in->op->family != FUZZ_SPECIAL) {
         in->op = fuzz_pick_op(in->op->family, 0, fuzz_random(g));
-    } else if (fuzz_chance(g, 10)) {
+    } else if (fuzz_chance(g, 20)) {
         in->reg[i] = (int)fuzz_below(g, FUZZ_REGS);
     }
 }
@@ -341,17 +352,20 @@ static void resize(wg_shape *s, int64_t from, int64_t to) {
     }
 }
 
-/* The body at [start, end) once more: the same, nearly the same, or with one size changed everywhere. */
+/* The body at [start, end) once more: the same, with other scalars, or nearly the same and perhaps in another size. */
 static void repeat(fuzz_generator *g, size_t start, size_t end) {
-    bool same = fuzz_chance(g, 30);
-    int64_t from = g->size[0], to = !same && fuzz_chance(g, 25) ? 1 + fuzz_below(g, 6) : from;
+    int64_t way = fuzz_below(g, 4), from = g->size[0], to = fuzz_chance(g, 25) ? 1 + fuzz_below(g, 6) : from;
     for (size_t i = start; i < end; i++) {
         fuzz_inst in = g->p->inst[i];
-        if (!same) {
+        renew(g, &in);
+        for (int k = 0; way > 0 && k < FUZZ_ARGS; k++) {
+            in.scalar[k] = fuzz_chance(g, 35) ? fuzz_scalar(g) : in.scalar[k];
+        }
+        if (way > 1) {
             mutate(g, &in);
             resize(&in.shape, from, to);
         }
-        if (same || !fuzz_chance(g, 3)) {
+        if (way <= 1 || !fuzz_chance(g, 3)) {
             fuzz_add(g->p, &in);
         }
     }
@@ -364,6 +378,7 @@ void fuzz_generate(fuzz_program *p, uint64_t seed, fuzz_profile profile) {
     for (int i = 0; i < 3; i++) {
         g.size[i] = random_size(&g);
     }
+    g.scalars = fuzz_below(&g, 8);
     bool root = fuzz_chance(&g, 20);
     fuzz_emit_op(&g, "next", REGS(-1), NUMS((int64_t)(seed % 1000)));
     if (!root) {

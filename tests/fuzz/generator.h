@@ -25,6 +25,7 @@ typedef struct fuzz_generator {
     uint64_t random;
     fuzz_profile profile;
     int64_t size[3]; /* what the program's shapes are made of, beside 1 */
+    int64_t scalars; /* which of the usual ones it has */
     int newest;      /* register of the last result */
     int optims, backwards;
 } fuzz_generator;

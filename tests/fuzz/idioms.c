@@ -197,7 +197,8 @@ void fuzz_idiom_snapshot(fuzz_generator *g) {
 
 void fuzz_idiom_optim(fuzz_generator *g) {
     if (g->optims == 0) {
-        int a = fuzz_choose(g, WANT_GRAD | WANT_LEAF | WANT_FLOAT), b = fuzz_choose(g, WANT_GRAD | WANT_LEAF | WANT_FLOAT);
+        int a = fuzz_choose(g, WANT_GRAD | WANT_LEAF | WANT_FLOAT),
+            b = fuzz_choose(g, WANT_GRAD | WANT_LEAF | WANT_FLOAT);
         fuzz_inst in = {.op = fuzz_find_op(fuzz_chance(g, 50) ? "sgd" : "adam"), .reg = {a, b, -1}};
         in.num[1] = fuzz_chance(g, 30);
         in.scalar[0] = fuzz_chance(g, 50) ? 0.1 : 0.01;

@@ -9,11 +9,11 @@
 enum { FUZZ_OPTIMS = 2, FUZZ_DEPTH = 6, FUZZ_ELEMENTS = 1 << 13, FUZZ_WORK = 1 << 15 };
 
 typedef struct fuzz_reg {
-    wg_tensor *t; /* NULL: empty */
-    int depth;    /* of the scope that owns it */
-    bool kept;    /* wg_keep: it is the register's */
-    bool pinned;  /* an optimiser uses it: it stays */
-    int64_t limit; /* indices below it, made by `index`; 0 for other tensors, which no gather takes for an index */
+    wg_tensor *t;     /* NULL: empty */
+    int depth;        /* of the scope that owns it */
+    bool kept;        /* wg_keep: it is the register's */
+    bool pinned;      /* an optimiser uses it: it stays */
+    int64_t limit;    /* indices below it, made by `index`; 0 for other tensors, which no gather takes for an index */
     const void *lent; /* by wg_data, and what was there then */
     void *copy;
     size_t bytes;

@@ -4,8 +4,9 @@
 #include <string.h>
 #include <time.h>
 
-/* Graphs that share contexts, so that pools and plan caches are not new; every eighth block is compared unfused too. */
-enum { BLOCK = 16, UNFUSED_EVERY = 8 };
+/* Graphs that share contexts, so that pools and plan caches are not new, nor kernels where they have to be compiled; one
+ * block in eight is compared unfused too. */
+enum { BLOCK = 16, BLOCK_FEW = 50, UNFUSED_EVERY = 8 };
 
 static double now(void) {
     struct timespec t;
@@ -34,12 +35,16 @@ static void locate(fuzz_session *s, uint64_t n, bool unfused) {
 
 bool fuzz_session_run(fuzz_session *s) {
     fuzz_program block = {0};
-    double start = now(), told = 0;
+    uint64_t size = s->profile == FUZZ_FEW ? BLOCK_FEW : BLOCK;
+    double start = now();
     bool same = true;
     s->next_seed = s->seed;
     while (same && (s->count == 0 || s->done < s->count) && (s->seconds <= 0 || s->elapsed < s->seconds)) {
-        uint64_t n = s->count && s->count - s->done < BLOCK ? s->count - s->done : BLOCK;
-        bool unfused = s->next_seed / BLOCK % UNFUSED_EVERY == 0;
+        uint64_t n = s->count && s->count - s->done < size ? s->count - s->done : size;
+        bool unfused = s->next_seed / size % UNFUSED_EVERY == 0;
+        if (s->progress) {
+            s->progress(s);
+        }
         block.n = 0;
         for (uint64_t i = 0; i < n; i++) {
             fuzz_generate(&block, s->next_seed + i, s->profile);
@@ -52,10 +57,6 @@ bool fuzz_session_run(fuzz_session *s) {
         s->done += n;
         s->next_seed += n;
         s->elapsed = now() - start;
-        if (s->progress && s->elapsed - told >= 1) {
-            told = s->elapsed;
-            s->progress(s);
-        }
     }
     fuzz_program_free(&block);
     return same;

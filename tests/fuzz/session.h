@@ -14,7 +14,7 @@ typedef struct fuzz_session {
     double seconds;       /* 0: for the count alone */
     fuzz_profile profile;
     bool shrink;
-    bool (*progress)(const struct fuzz_session *s); /* before a block, once a second; NULL for none */
+    void (*progress)(const struct fuzz_session *s); /* before each block; NULL for none */
 
     uint64_t done, next_seed; /* graphs compared; the seed that is next, or that differs */
     double elapsed;

@@ -47,8 +47,8 @@ wg_tensor *fuzz_call_zero_grad(fuzz_machine *m, const fuzz_inst *in) {
 /* ---- updates -------------------------------------------------------------------------------------------------------- */
 
 static void overwrite(wg_tensor *t, uint64_t seed) {
-    void *data = malloc(FUZZ_ELEMENTS * 2 * sizeof(double));
     size_t bytes = (size_t)wg_numel(t) * wg_dtype_size(wg_dtype_of(t));
+    void *data = malloc(bytes + 1);
     fuzz_fill(wg_dtype_of(t), wg_numel(t), seed, data);
     wg_write(t, data, bytes);
     free(data);
