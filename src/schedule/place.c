@@ -210,8 +210,9 @@ static bool closure_steps(const wg_partition *p, const wg_group *future, int tas
     return true;
 }
 
-/* Gives floats that a new group of this shape could not compute inside their own groups, before that group exists. */
-void wg_place_prepare(wg_partition *p, int task, const wg_group *future) {
+/* Gives floats that a group of this shape could not compute inside their own groups, before the task is put there: one
+ * that is read both as it is and through a view must not be found in the group by the second. */
+void wg_place_prepare(wg_partition *p, int task, const wg_group *future, wg_level level) {
     const wg_task *t = &p->problem->tasks[task];
     for (int k = 0; k < t->node->nin; k++) {
         int ref = t->in[k].ref;
@@ -219,11 +220,11 @@ void wg_place_prepare(wg_partition *p, int task, const wg_group *future) {
         if (!wg_place_floats(p, ref) || !wg_operand_view(p->problem, t, k, &w)) {
             continue;
         }
-        int at = (t->node->op->elsewhere >> k & 1) ? -1 : wg_place_level(p, future, WG_LEVEL_ELEM, ref, &w);
+        int at = (t->node->op->elsewhere >> k & 1) ? -1 : wg_place_level(p, future, level, ref, &w);
         if (at < 0 || !closure_steps(p, future, ref, (wg_level)at)) {
             wg_place_alone(p, ref);
         } else {
-            wg_place_prepare(p, ref, future);
+            wg_place_prepare(p, ref, future, (wg_level)at);
         }
     }
 }
@@ -231,7 +232,7 @@ void wg_place_prepare(wg_partition *p, int task, const wg_group *future) {
 /* A new loop group for a map, early if it depends on leaves and early groups alone. */
 void wg_place_alone(wg_partition *p, int task) {
     const wg_group future = {.space = *p->problem->tasks[task].node->shape};
-    wg_place_prepare(p, task, &future);
+    wg_place_prepare(p, task, &future, WG_LEVEL_ELEM);
     int group = wg_place_group(p, WG_GROUP_LOOP, &future.space, wg_place_can_be_early(p, task));
     if (group >= 0) {
         wg_place_put(p, group, task, WG_LEVEL_ELEM);

@@ -33,8 +33,8 @@ void wg_place_read(wg_partition *p, int group, wg_level level, const wg_view *w,
 void wg_place_add(wg_partition *p, int group, int task, wg_role role, wg_level level);
 /* Puts a map into a group it fits, floating operands first. */
 void wg_place_put(wg_partition *p, int group, int task, wg_level level);
-/* Gives floats that a group like `future` could not compute inside their own groups, before that group exists. */
-void wg_place_prepare(wg_partition *p, int task, const wg_group *future);
+/* Gives floats that a group like `future` could not compute inside their own groups, before the task is put there. */
+void wg_place_prepare(wg_partition *p, int task, const wg_group *future, wg_level level);
 /* A new loop group for a map, early if it depends on leaves and early groups alone. */
 void wg_place_alone(wg_partition *p, int task);
 
