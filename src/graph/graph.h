@@ -88,7 +88,7 @@ struct wg_tensor {
     bool updated;     /* its node came by assignment: the scope's end runs it */
     bool bound;       /* a step is replayed with it: see api/replay.h */
     void *mutable_at; /* wg_data_mut: the new bytes while the caller may write them */
-    wg_tensor *lent;  /* wg_data: the copy it lends where t's own elements are not contiguous; goes with t's value */
+    wg_node *lent;    /* wg_data: the copy it lends where t's own elements are not contiguous; goes with t's value */
 };
 
 typedef struct wg_scope {

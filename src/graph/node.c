@@ -227,7 +227,7 @@ bool wg_handle_assign(wg_tensor *t, wg_node *n) {
     }
     wg_node *old = t->node;
     t->node = wg_node_ref(n);
-    wg_free(t->lent);
+    wg_node_unref(t->lent);
     t->lent = NULL;
     if (t->updated) {
         old->flags &= (uint8_t)~WG_NODE_CURRENT;

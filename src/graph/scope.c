@@ -15,8 +15,9 @@ bool wg_graph_init(wg_graph *g) {
 
 void wg_graph_free(wg_graph *g) {
     while (g->nscopes > 0) {
-        while (g->scopes[g->nscopes - 1].kept) {
-            wg_handle_free(g->scopes[g->nscopes - 1].kept);
+        for (wg_tensor *t = g->scopes[g->nscopes - 1].kept, *next; t; t = next) {
+            next = t->next;
+            wg_handle_free(t);
         }
         wg_scope_pop(g);
     }
@@ -82,7 +83,7 @@ void wg_handle_free(wg_tensor *t) {
     t->graph->unbound += t->bound;
     (void)wg_settle(t); /* takes lent bytes off the books; whether they arrive matters to nobody */
     unlink_handle(t);
-    wg_free(t->lent);
+    wg_node_unref(t->lent);
     if (t->updated) {
         t->node->flags &= (uint8_t)~WG_NODE_CURRENT;
     }
