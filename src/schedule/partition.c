@@ -66,8 +66,7 @@ static bool join(wg_partition *p, int group, int task) {
     if (p->groups[group].kind == WG_GROUP_MATMUL && t->node->op->elsewhere) {
         return false;
     }
-    const wg_group now = p->groups[group]; /* the array may grow */
-    wg_place_prepare(p, task, &now, level);
+    wg_place_make_way(p, group, task, level);
     wg_place_put(p, group, task, level);
     p->places[task].group = group;
     return true;
@@ -194,13 +193,12 @@ static void reduce_in(wg_partition *p, int group, int task, const wg_shape *shap
     p->groups[group].reduced = mask;
     p->groups[group].chunk = chunk;
     int ref = t->in[0].ref;
-    const wg_group now = p->groups[group]; /* the array may grow */
     wg_view w;
     int level = wg_place_floats(p, ref) && wg_operand_view(p->problem, t, 0, &w)
-                    ? wg_place_level(p, &now, WG_LEVEL_ELEM, ref, &w)
+                    ? wg_place_level(p, &p->groups[group], WG_LEVEL_ELEM, ref, &w)
                     : -1;
     if (level >= 0) {
-        wg_place_prepare(p, ref, &now, (wg_level)level);
+        wg_place_make_way(p, group, ref, (wg_level)level);
         wg_place_put(p, group, ref, (wg_level)level);
     } else if (p->places[task].copy_group < 0 && (ref < 0 || !wg_place_entry(p, group, ref))) {
         read_operand(p, group, t, 0);
@@ -252,7 +250,7 @@ static void take_reduce(wg_partition *p, int task) {
         return;
     }
     const wg_group future = {.space = *shape, .reduced = mask};
-    wg_place_prepare(p, task, &future, WG_LEVEL_ELEM);
+    wg_place_prepare(p, task, &future);
     /* A number made of leaves alone (a count, a norm) is ready before anything else, for whoever can use it. */
     bool early = p->limit > 0 && wg_numel_of(t->node->shape) == 1 && wg_place_can_be_early(p, task);
     if (!operand_steps(p, t, &future)) {

@@ -186,6 +186,25 @@ void wg_place_put(wg_partition *p, int group, int task, wg_level level) {
     }
 }
 
+void wg_place_make_way(wg_partition *p, int group, int task, wg_level level) {
+    const wg_task *t = &p->problem->tasks[task];
+    for (int k = 0; k < t->node->nin; k++) {
+        int ref = t->in[k].ref;
+        bool elsewhere = t->node->op->elsewhere >> k & 1;
+        wg_view w;
+        if (!wg_place_floats(p, ref) || !wg_operand_view(p->problem, t, k, &w) ||
+            (!elsewhere && wg_place_entry(p, group, ref))) {
+            continue;
+        }
+        int at = elsewhere ? -1 : wg_place_level(p, &p->groups[group], level, ref, &w);
+        if (at < 0) {
+            wg_place_alone(p, ref);
+        } else {
+            wg_place_make_way(p, group, ref, (wg_level)at);
+        }
+    }
+}
+
 /* Whether a group could compute a float at a level: every read of its closure is one that the loops can step through. */
 static bool closure_steps(const wg_partition *p, const wg_group *future, int task, wg_level level) {
     const wg_task *t = &p->problem->tasks[task];
@@ -210,9 +229,8 @@ static bool closure_steps(const wg_partition *p, const wg_group *future, int tas
     return true;
 }
 
-/* Gives floats that a group of this shape could not compute inside their own groups, before the task is put there: one
- * that is read both as it is and through a view must not be found in the group by the second. */
-void wg_place_prepare(wg_partition *p, int task, const wg_group *future, wg_level level) {
+/* Gives floats that a new group of this shape could not compute inside their own groups, before that group exists. */
+void wg_place_prepare(wg_partition *p, int task, const wg_group *future) {
     const wg_task *t = &p->problem->tasks[task];
     for (int k = 0; k < t->node->nin; k++) {
         int ref = t->in[k].ref;
@@ -220,11 +238,11 @@ void wg_place_prepare(wg_partition *p, int task, const wg_group *future, wg_leve
         if (!wg_place_floats(p, ref) || !wg_operand_view(p->problem, t, k, &w)) {
             continue;
         }
-        int at = (t->node->op->elsewhere >> k & 1) ? -1 : wg_place_level(p, future, level, ref, &w);
+        int at = (t->node->op->elsewhere >> k & 1) ? -1 : wg_place_level(p, future, WG_LEVEL_ELEM, ref, &w);
         if (at < 0 || !closure_steps(p, future, ref, (wg_level)at)) {
             wg_place_alone(p, ref);
         } else {
-            wg_place_prepare(p, ref, future, (wg_level)at);
+            wg_place_prepare(p, ref, future);
         }
     }
 }
@@ -232,7 +250,7 @@ void wg_place_prepare(wg_partition *p, int task, const wg_group *future, wg_leve
 /* A new loop group for a map, early if it depends on leaves and early groups alone. */
 void wg_place_alone(wg_partition *p, int task) {
     const wg_group future = {.space = *p->problem->tasks[task].node->shape};
-    wg_place_prepare(p, task, &future, WG_LEVEL_ELEM);
+    wg_place_prepare(p, task, &future);
     int group = wg_place_group(p, WG_GROUP_LOOP, &future.space, wg_place_can_be_early(p, task));
     if (group >= 0) {
         wg_place_put(p, group, task, WG_LEVEL_ELEM);

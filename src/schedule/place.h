@@ -31,10 +31,13 @@ bool wg_place_operand_fits(wg_partition *p, int group, const wg_task *t, int k, 
 void wg_place_read(wg_partition *p, int group, wg_level level, const wg_view *w, int ref, bool elsewhere);
 /* Adds an entry; the task's operands are seen to by the caller. */
 void wg_place_add(wg_partition *p, int group, int task, wg_role role, wg_level level);
+/* Before a task that fits a group is put there: the floats it needs that the group cannot compute get bytes of their own.
+ * All of them first: one that is read both as it is and through a view must not be found in the group by the second. */
+void wg_place_make_way(wg_partition *p, int group, int task, wg_level level);
 /* Puts a map into a group it fits, floating operands first. */
 void wg_place_put(wg_partition *p, int group, int task, wg_level level);
-/* Gives floats that a group like `future` could not compute inside their own groups, before the task is put there. */
-void wg_place_prepare(wg_partition *p, int task, const wg_group *future, wg_level level);
+/* Gives floats that a group like `future` could not compute inside their own groups, before that group exists. */
+void wg_place_prepare(wg_partition *p, int task, const wg_group *future);
 /* A new loop group for a map, early if it depends on leaves and early groups alone. */
 void wg_place_alone(wg_partition *p, int task);
 
