@@ -17,6 +17,8 @@ int wg_place_order(const wg_partition *p, int group);
 int wg_place_group(wg_partition *p, wg_group_kind kind, const wg_shape *space, bool early);
 /* The entry that makes a task's value in a group; NULL if it is not made there. */
 const wg_entry *wg_place_entry(const wg_partition *p, int group, int task);
+/* Whether that value, made in registers, is what an operand seen through w is at a level. */
+bool wg_place_serves(const wg_partition *p, const wg_group *g, const wg_entry *e, wg_level level, const wg_view *w);
 /* Whether an operand (task number or leaf) is a task that floats. */
 bool wg_place_floats(const wg_partition *p, int ref);
 /* The level at which a floating operand, seen through w, can be computed inside a group; -1 if it needs bytes. */
