@@ -48,7 +48,7 @@ fault "a dropped order: a group runs before one whose result it reads" src/sched
 fault "a dropped order: a group that is early reads what is not" src/schedule/place.c \
     'if (wg_place_floats(p, ref) && (g->early || !wg_place_can_be_early(p, ref)))' 'if (false)' 5000
 fault "an early reuse of memory: a temporary goes one step too soon" src/schedule/memory.c \
-    '.until = slot->last,' '.until = slot->last - 1,'
+    'if (p->until < s->first || p->first > s->until)' 'if (p->until <= s->first || p->first >= s->until)'
 fault "a stale plan: the key leaves out views" src/schedule/problem.c \
     'p->key[p->nkey++] = (uint64_t)(uintptr_t)it->in[k].view;' 'p->key[p->nkey++] = 0;'
 fault "a stale plan: the key leaves out what is kept" src/schedule/problem.c \

@@ -276,6 +276,18 @@ wg_tensor *fuzz_call_gather(fuzz_machine *m, const fuzz_inst *in) {
     return strcmp(name, "embedding") == 0 ? wg_embedding(a, index) : wg_index_select(a, d, index);
 }
 
+/* Over the last dims, as many as the number says. */
+wg_tensor *fuzz_call_norm(fuzz_machine *m, const fuzz_inst *in) {
+    wg_tensor *x = get(m, in, 0);
+    if (wg_rank(x) < 1) {
+        return NULL;
+    }
+    wg_shape s = wg_shape_of(x), over = {.rank = 1 + (int)fuzz_mod(in->num[0], s.rank)};
+    memcpy(over.dim, &s.dim[s.rank - over.rank], (size_t)over.rank * sizeof *s.dim);
+    return strcmp(in->op->name, "rms_norm") == 0 ? wg_rms_norm(x, over, get(m, in, 1), NULL)
+                                                 : wg_layer_norm(x, over, get(m, in, 1), get(m, in, 2), NULL);
+}
+
 wg_tensor *fuzz_call_loss(fuzz_machine *m, const fuzz_inst *in) {
     wg_tensor *a = get(m, in, 0), *b = get(m, in, 1);
     wg_reduction reduction = (wg_reduction)fuzz_mod(in->num[0], 3);

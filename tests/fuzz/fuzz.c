@@ -34,6 +34,16 @@ static void crashed(int signal) {
     _exit(128 + signal);
 }
 
+/* On a stack of its own, since a stack that is full is one way to crash. */
+static void watch_crashes(void) {
+    static char room[1 << 16];
+    stack_t stack = {.ss_sp = room, .ss_size = sizeof room};
+    struct sigaction action = {.sa_handler = crashed, .sa_flags = SA_ONSTACK | SA_NODEFER};
+    sigaltstack(&stack, NULL);
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGABRT, &action, NULL);
+}
+
 static void progress(const fuzz_session *s) {
     static double told;
     current_seed = s->next_seed;
@@ -120,8 +130,7 @@ int main(int argc, char **argv) {
         fuzz_program_free(&p);
         return 0;
     }
-    signal(SIGSEGV, crashed);
-    signal(SIGABRT, crashed);
+    watch_crashes();
     if (!fuzz_session_run(&s)) {
         report(&s, out);
         return 1;

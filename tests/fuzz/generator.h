@@ -37,6 +37,9 @@ double fuzz_scalar(fuzz_generator *g);
 wg_dtype fuzz_dtype(fuzz_generator *g);
 wg_shape fuzz_shape(fuzz_generator *g, int max_rank);
 
+int64_t fuzz_size(fuzz_generator *g);
+
+bool fuzz_wanted(const wg_tensor *t, int want);
 /* A register whose tensor is as wanted (bits of fuzz_want), -1 if there is none. */
 int fuzz_choose(fuzz_generator *g, int want);
 /* One that broadcasts with register a's; a itself if there is no other. */
@@ -56,6 +59,7 @@ int fuzz_emit_leaf(fuzz_generator *g, wg_dtype dtype, wg_shape shape);
 /* idioms.c: a few instructions that belong together; what does not work out is left out. */
 void fuzz_idiom_matmul(fuzz_generator *g);
 void fuzz_idiom_gather(fuzz_generator *g);
+void fuzz_idiom_norm(fuzz_generator *g);
 void fuzz_idiom_join(fuzz_generator *g);
 void fuzz_idiom_backward(fuzz_generator *g);
 void fuzz_idiom_gradients(fuzz_generator *g);

@@ -77,6 +77,26 @@ void fuzz_idiom_gather(fuzz_generator *g) {
     }
 }
 
+/* Normalisation, mostly with weights of its own. */
+void fuzz_idiom_norm(fuzz_generator *g) {
+    int x = fuzz_choose(g, WANT_FLOAT), w = -1, b = -1;
+    if (x < 0 || wg_rank(at(g, x)) == 0) {
+        return;
+    }
+    wg_shape last = WG_SHAPE(last_size(at(g, x), 1));
+    if (fuzz_chance(g, 70)) {
+        w = fuzz_emit_leaf(g, wg_dtype_of(at(g, x)), last);
+        if (w >= 0 && fuzz_chance(g, 60)) {
+            fuzz_emit_op(g, "param", REGS(w), NUMS(0));
+        }
+        b = fuzz_chance(g, 50) ? fuzz_emit_leaf(g, wg_dtype_of(at(g, x)), last) : -1;
+    }
+    int64_t dims = w < 0 ? fuzz_below(g, 3) : 0;
+    if (at(g, x)) {
+        fuzz_emit_op(g, fuzz_chance(g, 60) ? "layer_norm" : "rms_norm", REGS(x, w, b), NUMS(dims));
+    }
+}
+
 /* cat and slice_scatter. */
 void fuzz_idiom_join(fuzz_generator *g) {
     int a = fuzz_choose(g, WANT_ANY);

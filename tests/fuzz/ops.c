@@ -99,6 +99,8 @@ static const fuzz_op ops[] = {
     {"index_add", "=rrri", FUZZ_SPECIAL, 0, .call = fuzz_call_gather},
     {"embedding", "=rr", FUZZ_SPECIAL, 0, .call = fuzz_call_gather},
     {"one_hot", "=ri", FUZZ_SPECIAL, 0, .call = fuzz_call_gather},
+    {"layer_norm", "=rrri", FUZZ_SPECIAL, 0, .call = fuzz_call_norm},
+    {"rms_norm", "=rri", FUZZ_SPECIAL, 0, .call = fuzz_call_norm},
     {"cross_entropy", "=rriis", FUZZ_SPECIAL, 0, .call = fuzz_call_loss},
 
     {"param", "r", FUZZ_SPECIAL, 0, .call = fuzz_call_param},

@@ -56,6 +56,7 @@ wg_tensor *fuzz_call_linear(fuzz_machine *m, const fuzz_inst *in);
 wg_tensor *fuzz_call_cat(fuzz_machine *m, const fuzz_inst *in);
 wg_tensor *fuzz_call_slice_scatter(fuzz_machine *m, const fuzz_inst *in);
 wg_tensor *fuzz_call_gather(fuzz_machine *m, const fuzz_inst *in);
+wg_tensor *fuzz_call_norm(fuzz_machine *m, const fuzz_inst *in);
 wg_tensor *fuzz_call_loss(fuzz_machine *m, const fuzz_inst *in);
 
 /* state.c: gradients, updates, demands, ownership */
