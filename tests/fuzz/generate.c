@@ -233,6 +233,7 @@ static void mutate(fuzz_generator *g, fuzz_inst *in) {
         in->num[i] = fuzz_below(g, 8);
     } else if (fuzz_chance(g, 30) && in->op->family != FUZZ_SPECIAL) {
         in->op = fuzz_pick_op(in->op->family, 0, fuzz_random(g));
+        in->num[0] = strchr(in->op->args, 't') ? (int64_t)fuzz_dtype(g) : in->num[0];
     } else if (fuzz_chance(g, 20)) {
         in->reg[i] = (int)fuzz_below(g, FUZZ_REGS);
     }
