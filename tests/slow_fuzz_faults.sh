@@ -50,7 +50,7 @@ fault "a dropped order: a group that is early reads what is not" src/schedule/pl
 fault "an early reuse of memory: a temporary goes one step too soon" src/schedule/memory.c \
     'if (p->until < s->first || p->first > s->until)' 'if (p->until <= s->first || p->first >= s->until)'
 fault "a stale plan: the key leaves out views" src/schedule/problem.c \
-    'p->key[p->nkey++] = (uint64_t)(uintptr_t)it->in[k].view;' 'p->key[p->nkey++] = 0;'
+    'p->key[p->nkey++] = wg_intern_id(it->in[k].view);' 'p->key[p->nkey++] = 0;'
 fault "a stale plan: the key leaves out what is kept" src/schedule/problem.c \
     ' | (uint64_t)it->keep << 16;' ';'
 fault "a merge by equal scalars: they share a parameter" src/schedule/lower.c \
