@@ -125,43 +125,54 @@ int64_t wg_size(const wg_tensor *t, int dim) {
 
 /* ---- reading ------------------------------------------------------------------------------------------------------------ */
 
-/* Demands t with its elements one after the other: t itself, or a copy that lives as long as t. *offset is where they
- * start in the value's bytes. NULL on error. */
-static wg_value *contiguous_value(const char *op, wg_tensor *t, size_t *offset) {
+/* A node with t's elements one after the other: its own, or a copy. The caller lets go of it. */
+static wg_node *contiguous_node(wg_tensor *t) {
+    wg_node *n = t->lent ? t->lent : t->node;
+    if (!n->view || wg_view_is_contiguous(n->view)) {
+        return wg_node_ref(n);
+    }
+    bool before = wg_graph_set_no_grad(t->graph, true);
+    wg_tensor *copy = wg_contiguous(t);
+    wg_graph_set_no_grad(t->graph, before);
+    if (!copy) {
+        return NULL;
+    }
+    n = wg_node_ref(copy->node);
+    wg_handle_free(copy);
+    return n;
+}
+
+/* Demands t in *n, which the caller lets go of, with its elements from *offset on. NULL on error, *n too. */
+static wg_value *contiguous_value(const char *op, wg_tensor *t, wg_node **n, size_t *offset) {
     wg_graph *g;
-    if (!wg_check(op, &g, &t, 1)) {
+    *n = wg_check(op, &g, &t, 1) ? contiguous_node(t) : NULL;
+    if (!*n) {
         return NULL;
     }
     if (wg_ctx_of(g)->capture) {
         wg_ctx_of(g)->capture->unfit = true; /* what the program does with it is not seen again in a replay */
     }
-    wg_node *n = t->node;
-    if (n->view && !wg_view_is_contiguous(n->view)) {
-        bool before = wg_graph_set_no_grad(g, true);
-        wg_tensor *copy = wg_contiguous(t);
-        wg_graph_set_no_grad(g, before);
-        while (copy && copy->scope > t->scope) {
-            wg_handle_raise(copy);
-        }
-        if (!copy) {
-            return NULL;
-        }
-        n = copy->node;
-    }
-    if (wg_demand_node(wg_ctx_of(g), n) != WG_OK || wg_exec_check(&wg_ctx_of(g)->engine, &g->err) != WG_OK) {
+    if (wg_demand_node(wg_ctx_of(g), *n) != WG_OK || wg_exec_check(&wg_ctx_of(g)->engine, &g->err) != WG_OK) {
+        wg_node_unref(*n);
+        *n = NULL;
         return NULL;
     }
-    *offset = n->view ? (size_t)n->view->offset * wg_dtype_size((wg_dtype)n->dtype) : 0;
-    return wg_base_of(n)->value;
+    *offset = (*n)->view ? (size_t)(*n)->view->offset * wg_dtype_size((wg_dtype)(*n)->dtype) : 0;
+    return wg_base_of(*n)->value;
 }
 
 const void *wg_data(wg_tensor *t) {
     size_t offset;
-    wg_value *v = contiguous_value("data", t, &offset);
-    if (!t || !v || wg_numel(t) == 0) {
+    wg_node *n;
+    wg_value *v = contiguous_value("data", t, &n, &offset);
+    if (!v) {
         return NULL;
     }
-    char *host = wg_value_host(&wg_ctx_of(t->graph)->engine.dev, v, &t->graph->err);
+    if (n != t->node && !t->lent) {
+        t->lent = wg_node_ref(n);
+    }
+    wg_node_unref(n);
+    char *host = wg_numel(t) > 0 ? wg_value_host(&wg_ctx_of(t->graph)->engine.dev, v, &t->graph->err) : NULL;
     return host ? host + offset : NULL;
 }
 
@@ -192,8 +203,11 @@ wg_status wg_read(wg_tensor *t, void *out, size_t bytes) {
         return WG_ERR_ARG;
     }
     size_t offset;
-    wg_value *v = contiguous_value("read", t, &offset);
-    return v ? wg_value_read(&wg_ctx_of(g)->engine.dev, v, offset, out, bytes, &g->err) : status_of(t);
+    wg_node *n;
+    wg_value *v = contiguous_value("read", t, &n, &offset);
+    wg_status status = v ? wg_value_read(&wg_ctx_of(g)->engine.dev, v, offset, out, bytes, &g->err) : status_of(t);
+    wg_node_unref(n);
+    return status;
 }
 
 /* The single element, in the 8 bytes at out. */
@@ -207,9 +221,12 @@ static bool read_item(wg_tensor *t, void *out) {
         return false;
     }
     size_t offset;
-    wg_value *v = contiguous_value("item", t, &offset);
-    return v && wg_value_read(&wg_ctx_of(g)->engine.dev, v, offset, out, wg_dtype_size((wg_dtype)t->node->dtype),
-                              &g->err) == WG_OK;
+    wg_node *n;
+    wg_value *v = contiguous_value("item", t, &n, &offset);
+    bool ok = v && wg_value_read(&wg_ctx_of(g)->engine.dev, v, offset, out, wg_dtype_size((wg_dtype)t->node->dtype),
+                                 &g->err) == WG_OK;
+    wg_node_unref(n);
+    return ok;
 }
 
 typedef union number {
@@ -316,19 +333,25 @@ void *wg_data_mut(wg_tensor *t) {
     wg_graph *g = t->graph;
     wg_ctx *ctx = wg_ctx_of(g);
     size_t offset;
-    wg_value *old = contiguous_value("data_mut", t, &offset);
-    char *bytes = old && wg_numel(t) > 0 ? wg_value_host(&ctx->engine.dev, old, &g->err) : NULL;
-    wg_node *n = bytes ? blank(ctx, wg_dtype_of(t), t->node->shape) : NULL;
-    if (!n) {
+    wg_node *held, *n = NULL;
+    wg_value *old = contiguous_value("data_mut", t, &held, &offset);
+    size_t size = (size_t)wg_numel(t) * wg_dtype_size(wg_dtype_of(t));
+    char *bytes = old && size > 0 ? wg_value_host(&ctx->engine.dev, old, &g->err) : NULL;
+    void *host = bytes ? wg_mem_alloc(size) : NULL;
+    if (host) {
+        memcpy(host, bytes + offset, size);
+        n = blank(ctx, wg_dtype_of(t), t->node->shape);
+    }
+    wg_node_unref(held);
+    if (!bytes || (host && !n)) {
+        wg_mem_free(host);
         return NULL;
     }
-    void *host = wg_mem_alloc(n->value->bytes);
     if (!host || !WG_RESERVE(ctx->lent, ctx->nlent, ctx->lent_cap)) {
         wg_mem_free(host);
         wg_node_unref(n);
         return wg_fail(g, WG_ERR_NOMEM, "data_mut: out of host memory");
     }
-    memcpy(host, bytes + offset, n->value->bytes);
     if (!stand_for(t, n)) {
         wg_mem_free(host);
         return NULL;

@@ -88,6 +88,7 @@ struct wg_tensor {
     bool updated;     /* its node came by assignment: the scope's end runs it */
     bool bound;       /* a step is replayed with it: see api/replay.h */
     void *mutable_at; /* wg_data_mut: the new bytes while the caller may write them */
+    wg_node *lent;    /* wg_data: the copy it lends where t's own elements are not contiguous; goes with t's value */
 };
 
 typedef struct wg_scope {
@@ -129,7 +130,7 @@ struct wg_graph {
     size_t npending, pending_cap;
     wg_node unrun; /* list head: nodes without bytes, oldest first; views included */
     size_t nunrun;
-    wg_node history; /* list head: nodes with bytes that keep their operands for a backward that may come */
+    wg_node history; /* list head: nodes that keep their operands for a backward that may come, or did so until it came */
     uint64_t next_id;
     uint32_t epoch; /* for wg_node.mark */
     uint64_t seed;

@@ -116,6 +116,10 @@ void wg_node_drop_inputs(wg_node *n) {
     wg_node *dead = NULL;
     if (n->value || n->base) {
         unlink_node(n); /* nothing left to run, nothing left to keep */
+        if ((n->flags & WG_NODE_GRAD) && !n->leaf) {
+            link_last(&n->graph->history, n); /* released: the end of its scope still has to make a plain value of it */
+            n->graph->nunrun += !n->value;
+        }
     }
     drop_onto(&dead, n);
     reap(dead);
@@ -157,7 +161,7 @@ static void end_history(wg_node *n) {
     if (!n->leaf) {
         n->flags = (uint8_t)((n->flags | WG_NODE_RELEASED) & ~WG_NODE_GRAD);
     }
-    if (n->value || wg_checkpoint_of(n)) {
+    if (n->value || n->nin == 0 || wg_checkpoint_of(n)) {
         wg_node_drop_inputs(n);
     }
 }
@@ -223,6 +227,8 @@ bool wg_handle_assign(wg_tensor *t, wg_node *n) {
     }
     wg_node *old = t->node;
     t->node = wg_node_ref(n);
+    wg_node_unref(t->lent);
+    t->lent = NULL;
     if (t->updated) {
         old->flags &= (uint8_t)~WG_NODE_CURRENT;
     }

@@ -83,6 +83,7 @@ void wg_handle_free(wg_tensor *t) {
     t->graph->unbound += t->bound;
     (void)wg_settle(t); /* takes lent bytes off the books; whether they arrive matters to nobody */
     unlink_handle(t);
+    wg_node_unref(t->lent);
     if (t->updated) {
         t->node->flags &= (uint8_t)~WG_NODE_CURRENT;
     }

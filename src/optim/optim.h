@@ -12,8 +12,9 @@ typedef struct wg_slot {
     double cell[3]; /* numbers of the update that change from step to step */
 } wg_slot;
 
-/* One step of one parameter under construction: the handles made on the way, and what is to be assigned. */
-enum { WG_UPDATE_HANDLES = 16 };
+/* One step of one parameter under construction: the handles made on the way (17 in the first step of Adam with decay), and
+ * what is to be assigned. */
+enum { WG_UPDATE_HANDLES = 18 };
 typedef struct wg_update {
     wg_tensor *handle[WG_UPDATE_HANDLES];
     int count;

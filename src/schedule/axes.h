@@ -33,9 +33,6 @@ typedef struct wg_lowering {
     size_t access_cap;
 } wg_lowering;
 
-/* The instruction of a task already lowered in this group, -1 if there is none. */
-int wg_lowering_inst(const wg_lowering *l, int task);
-
 void wg_axes_begin(wg_lowering *l, bool epilogue);
 /* The number of an address; over is a view over the space, chunk_step its step along the chunk axis if it differs from
  * what follows from the view. buffer -1 is a coordinate. */

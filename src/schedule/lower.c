@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "schedule/axes.h"
 #include "schedule/geometry.h"
+#include "schedule/place.h"
 #include "tensor/dtype.h"
 
 #include <string.h>
@@ -135,19 +136,39 @@ static const wg_node *operand_node(const wg_expr *x, int i, int *slot) {
     return ref < 0 ? p->leaves[~ref].node : p->tasks[ref].node;
 }
 
+/* The number of the entry, lowered already, that makes a task's value in registers; -1 if there is none. */
+static int at_hand(const wg_lowering *l, int task) {
+    for (size_t i = 0; i < l->done; i++) {
+        if (l->group->entries[i].task == task && wg_role_at_hand(l->group->entries[i].role)) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+/* Whether an operand has bytes that this group can read: it is a leaf, or another group stores it. */
+static bool has_bytes(const wg_lowering *l, int ref) {
+    const wg_place *place = ref < 0 ? NULL : &l->part->places[ref];
+    return !place || (place->stored && place->group != (int)(l->group - l->part->groups));
+}
+
+/* From registers, or from memory: a float may be computed here as it is, and have bytes for those who need it through a
+ * view. */
 wg_x wg_x_in(wg_expr *x, int i) {
     if (x->probe) {
         return probe_load(x, (wg_dtype)x->node->in[i]->dtype);
     }
-    const wg_problem *p = x->l->part->problem;
-    int ref = p->tasks[x->task].in[i].ref, slot;
-    if (ref >= 0 && wg_lowering_inst(x->l, ref) >= 0) {
-        return wg_lowering_inst(x->l, ref);
-    }
+    const wg_lowering *l = x->l;
+    const wg_task *t = &l->part->problem->tasks[x->task];
+    int slot, ref = t->in[i].ref, e = ref >= 0 ? at_hand(l, ref) : -1;
     const wg_node *n = operand_node(x, i, &slot);
     wg_view w, over;
-    if (!wg_operand_view(p, &p->tasks[x->task], i, &w) || !wg_group_view(x->l->group, x->level, &w, &over)) {
-        x->l->out->failed = true;
+    bool ok = wg_operand_view(l->part->problem, t, i, &w);
+    if (ok && e >= 0 && wg_place_serves(l->part, l->group, &l->group->entries[e], x->level, &w)) {
+        return l->value[e];
+    }
+    if (!ok || !has_bytes(l, ref) || !wg_group_view(l->group, x->level, &w, &over)) {
+        l->out->failed = true;
         return probe_load(x, (wg_dtype)n->dtype);
     }
     return load(x, slot, (wg_dtype)n->dtype, &over, -1, -1);
@@ -315,7 +336,7 @@ static void lower_entry(wg_lowering *l, size_t i) {
     if (e->role == WG_ROLE_COPY) {
         r = wg_x_in(&x, 0);
     } else if (e->role == WG_ROLE_REORDERED) {
-        r = wg_lowering_inst(l, l->part->problem->tasks[e->task].in[0].ref);
+        r = l->value[at_hand(l, l->part->problem->tasks[e->task].in[0].ref)];
     } else if (x.node->op->kind == WG_OP_REDUCE) {
         r = reduce(l, e);
     } else if (x.node->op->kind == WG_OP_MATMUL) {
@@ -327,15 +348,6 @@ static void lower_entry(wg_lowering *l, size_t i) {
     }
     l->value[i] = r;
     store(l, e, r);
-}
-
-int wg_lowering_inst(const wg_lowering *l, int task) {
-    for (size_t i = 0; i < l->done; i++) {
-        if (l->group->entries[i].task == task && wg_role_at_hand(l->group->entries[i].role)) {
-            return l->value[i];
-        }
-    }
-    return -1;
 }
 
 /* ---- the kernel ------------------------------------------------------------------------------------------------------- */

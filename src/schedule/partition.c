@@ -66,6 +66,7 @@ static bool join(wg_partition *p, int group, int task) {
     if (p->groups[group].kind == WG_GROUP_MATMUL && t->node->op->elsewhere) {
         return false;
     }
+    wg_place_make_way(p, group, task, level);
     wg_place_put(p, group, task, level);
     p->places[task].group = group;
     return true;
@@ -193,9 +194,12 @@ static void reduce_in(wg_partition *p, int group, int task, const wg_shape *shap
     p->groups[group].chunk = chunk;
     int ref = t->in[0].ref;
     wg_view w;
-    if (wg_place_floats(p, ref) && wg_operand_view(p->problem, t, 0, &w) &&
-        wg_place_level(p, &p->groups[group], WG_LEVEL_ELEM, ref, &w) >= 0) {
-        wg_place_put(p, group, ref, (wg_level)wg_place_level(p, &p->groups[group], WG_LEVEL_ELEM, ref, &w));
+    int level = wg_place_floats(p, ref) && wg_operand_view(p->problem, t, 0, &w)
+                    ? wg_place_level(p, &p->groups[group], WG_LEVEL_ELEM, ref, &w)
+                    : -1;
+    if (level >= 0) {
+        wg_place_make_way(p, group, ref, (wg_level)level);
+        wg_place_put(p, group, ref, (wg_level)level);
     } else if (p->places[task].copy_group < 0 && (ref < 0 || !wg_place_entry(p, group, ref))) {
         read_operand(p, group, t, 0);
     }

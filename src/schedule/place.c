@@ -72,6 +72,11 @@ bool wg_place_can_be_early(const wg_partition *p, int task) {
     return true;
 }
 
+bool wg_place_serves(const wg_partition *p, const wg_group *g, const wg_entry *e, wg_level level, const wg_view *w) {
+    return e->level == WG_LEVEL_ONE || (e->level == level && wg_view_aligned(w, p->problem->tasks[e->task].node)) ||
+           (e->level == WG_LEVEL_KEPT && level == WG_LEVEL_ELEM && wg_view_repeats_kept(g, w));
+}
+
 bool wg_place_operand_fits(wg_partition *p, int group, const wg_task *t, int k, wg_level level, wg_place_demand *d) {
     wg_group *g = &p->groups[group];
     int ref = t->in[k].ref;
@@ -82,9 +87,7 @@ bool wg_place_operand_fits(wg_partition *p, int group, const wg_task *t, int k, 
     bool elsewhere = t->node->op->elsewhere >> k & 1;
     const wg_entry *e = ref >= 0 ? wg_place_entry(p, group, ref) : NULL;
     if (e && !elsewhere) {
-        const wg_node *n = p->problem->tasks[ref].node;
-        return e->level == WG_LEVEL_ONE || (e->level == level && wg_view_aligned(&w, n)) ||
-               (e->level == WG_LEVEL_KEPT && level == WG_LEVEL_ELEM && wg_view_repeats_kept(g, &w));
+        return wg_place_serves(p, g, e, level, &w);
     }
     if (e) {
         return false;
@@ -183,6 +186,25 @@ void wg_place_put(wg_partition *p, int group, int task, wg_level level) {
     bool again = p->places[task].closure < AGAIN_LIMIT && !t->keep;
     if (p->places[task].group < 0 && (!again || !p->limit) && level != WG_LEVEL_ONE) {
         p->places[task].group = group;
+    }
+}
+
+void wg_place_make_way(wg_partition *p, int group, int task, wg_level level) {
+    const wg_task *t = &p->problem->tasks[task];
+    for (int k = 0; k < t->node->nin; k++) {
+        int ref = t->in[k].ref;
+        bool elsewhere = t->node->op->elsewhere >> k & 1;
+        wg_view w;
+        if (!wg_place_floats(p, ref) || !wg_operand_view(p->problem, t, k, &w) ||
+            (!elsewhere && wg_place_entry(p, group, ref))) {
+            continue;
+        }
+        int at = elsewhere ? -1 : wg_place_level(p, &p->groups[group], level, ref, &w);
+        if (at < 0) {
+            wg_place_alone(p, ref);
+        } else {
+            wg_place_make_way(p, group, ref, (wg_level)at);
+        }
     }
 }
 

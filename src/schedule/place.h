@@ -17,6 +17,8 @@ int wg_place_order(const wg_partition *p, int group);
 int wg_place_group(wg_partition *p, wg_group_kind kind, const wg_shape *space, bool early);
 /* The entry that makes a task's value in a group; NULL if it is not made there. */
 const wg_entry *wg_place_entry(const wg_partition *p, int group, int task);
+/* Whether that value, made in registers, is what an operand seen through w is at a level. */
+bool wg_place_serves(const wg_partition *p, const wg_group *g, const wg_entry *e, wg_level level, const wg_view *w);
 /* Whether an operand (task number or leaf) is a task that floats. */
 bool wg_place_floats(const wg_partition *p, int ref);
 /* The level at which a floating operand, seen through w, can be computed inside a group; -1 if it needs bytes. */
@@ -31,6 +33,9 @@ bool wg_place_operand_fits(wg_partition *p, int group, const wg_task *t, int k, 
 void wg_place_read(wg_partition *p, int group, wg_level level, const wg_view *w, int ref, bool elsewhere);
 /* Adds an entry; the task's operands are seen to by the caller. */
 void wg_place_add(wg_partition *p, int group, int task, wg_role role, wg_level level);
+/* Before a task that fits a group is put there: the floats it needs that the group cannot compute get bytes of their own.
+ * All of them first: one that is read both as it is and through a view must not be found in the group by the second. */
+void wg_place_make_way(wg_partition *p, int group, int task, wg_level level);
 /* Puts a map into a group it fits, floating operands first. */
 void wg_place_put(wg_partition *p, int group, int task, wg_level level);
 /* Gives floats that a group like `future` could not compute inside their own groups, before that group exists. */

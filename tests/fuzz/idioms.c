@@ -1,0 +1,254 @@
+/* Instructions that go together: operands that fit, gradients of something, values that outlive an update. */
+#include "generator.h"
+
+#include <string.h>
+
+static wg_tensor *at(const fuzz_generator *g, int reg) { return reg < 0 ? NULL : g->m.reg[reg].t; }
+
+static int64_t last_size(const wg_tensor *t, int back) { return wg_shape_of(t).dim[wg_rank(t) - back]; }
+
+/* Two operands of a product: found, transposed, or made to fit, with or without batches. */
+void fuzz_idiom_matmul(fuzz_generator *g) {
+    int a = fuzz_choose(g, WANT_MATRIX | WANT_NUMBERS);
+    if (a < 0) {
+        return;
+    }
+    int64_t way = fuzz_below(g, 5), k = last_size(at(g, a), 1), n = g->size[fuzz_below(g, 3)];
+    if (way == 0) {
+        int b = fuzz_emit_op(g, "transpose", REGS(a), NUMS(wg_rank(at(g, a)) - 1, wg_rank(at(g, a)) - 2));
+        fuzz_emit_op(g, "matmul", REGS(a, b), NUMS(0));
+        return;
+    }
+    wg_dtype dtype = wg_dtype_of(at(g, a));
+    if (way == 1) {
+        int w = fuzz_emit_leaf(g, dtype, WG_SHAPE(n, k));
+        int bias = fuzz_chance(g, 50) ? fuzz_emit_leaf(g, dtype, WG_SHAPE(n)) : -1;
+        fuzz_emit_op(g, "linear", REGS(a, w, bias), NUMS(0));
+        return;
+    }
+    wg_shape s = way == 2 ? WG_SHAPE(k) : way == 3 || wg_rank(at(g, a)) < 3 ? WG_SHAPE(k, n) : wg_shape_of(at(g, a));
+    if (s.rank > 2) {
+        s.dim[0] = fuzz_chance(g, 50) ? 1 : s.dim[0];
+        s.dim[s.rank - 2] = k;
+        s.dim[s.rank - 1] = n;
+    }
+    int b = fuzz_emit_leaf(g, dtype, s);
+    if (b >= 0 && fuzz_chance(g, 50)) {
+        fuzz_emit_op(g, "param", REGS(b), NUMS(0));
+    }
+    int c = fuzz_emit_op(g, "matmul", REGS(a, b), NUMS(0));
+    if (c >= 0 && fuzz_chance(g, 60)) {
+        fuzz_emit_op(g, fuzz_chance(g, 50) ? "relu" : "square", REGS(c), NUMS(0));
+    }
+}
+
+void fuzz_idiom_gather(fuzz_generator *g) {
+    int a = fuzz_choose(g, fuzz_chance(g, 70) ? WANT_FLOAT : WANT_ANY);
+    if (a < 0 || wg_rank(at(g, a)) == 0) {
+        return;
+    }
+    int64_t dim = fuzz_below(g, wg_rank(at(g, a))), way = fuzz_below(g, 5), count = fuzz_below(g, 9);
+    if (way == 4 && wg_rank(at(g, a)) == 2) { /* a loss over classes */
+        dim = 1;
+        count = wg_shape_of(at(g, a)).dim[0];
+    }
+    dim = way == 3 ? 0 : dim;
+    int index = fuzz_emit_op(g, "index", REGS(a), NUMS(dim, count, fuzz_below(g, 1000)));
+    if (index < 0) {
+        return;
+    }
+    if (way == 0) {
+        fuzz_emit_op(g, "one_hot", REGS(index), NUMS(fuzz_below(g, 8)));
+    } else if (way == 3) {
+        fuzz_emit_op(g, "embedding", REGS(a, index), NUMS(0));
+    } else if (way == 4 && wg_rank(at(g, a)) == 2) {
+        fuzz_inst in = {.op = fuzz_find_op("cross_entropy"), .reg = {a, index}, .num = {fuzz_below(g, 3), -100}};
+        in.num[1] = fuzz_chance(g, 20) ? 0 : -100;
+        in.scalar[0] = fuzz_chance(g, 20) ? 0.1 : 0;
+        fuzz_emit(g, &in);
+    } else {
+        int picked = fuzz_emit_op(g, "index_select", REGS(a, index), NUMS(dim));
+        if (picked >= 0 && fuzz_chance(g, 50)) {
+            picked = fuzz_emit_op(g, "square", REGS(picked), NUMS(0));
+        }
+        if (picked >= 0 && at(g, a) && at(g, index) && fuzz_chance(g, 70)) {
+            fuzz_emit_op(g, "index_add", REGS(a, index, picked), NUMS(dim));
+        }
+    }
+}
+
+/* Normalisation, mostly with weights of its own. */
+void fuzz_idiom_norm(fuzz_generator *g) {
+    int x = fuzz_choose(g, WANT_FLOAT), w = -1, b = -1;
+    if (x < 0 || wg_rank(at(g, x)) == 0) {
+        return;
+    }
+    wg_shape last = WG_SHAPE(last_size(at(g, x), 1));
+    if (fuzz_chance(g, 70)) {
+        w = fuzz_emit_leaf(g, wg_dtype_of(at(g, x)), last);
+        if (w >= 0 && fuzz_chance(g, 60)) {
+            fuzz_emit_op(g, "param", REGS(w), NUMS(0));
+        }
+        b = fuzz_chance(g, 50) ? fuzz_emit_leaf(g, wg_dtype_of(at(g, x)), last) : -1;
+    }
+    int64_t dims = w < 0 ? fuzz_below(g, 3) : 0;
+    if (at(g, x)) {
+        fuzz_emit_op(g, fuzz_chance(g, 60) ? "layer_norm" : "rms_norm", REGS(x, w, b), NUMS(dims));
+    }
+}
+
+/* cat and slice_scatter. */
+void fuzz_idiom_join(fuzz_generator *g) {
+    int a = fuzz_choose(g, WANT_ANY);
+    if (a < 0 || wg_rank(at(g, a)) == 0) {
+        return;
+    }
+    int64_t dim = fuzz_below(g, wg_rank(at(g, a)));
+    if (fuzz_chance(g, 50)) {
+        int b = fuzz_choose_like(g, a), c = fuzz_chance(g, 50) ? fuzz_choose(g, WANT_ANY) : -1;
+        if (b >= 0 && fuzz_emit_op(g, "cat", REGS(a, b, c), NUMS(dim)) < 0) {
+            fuzz_emit_op(g, "cat", REGS(a, b, -1), NUMS(dim));
+        }
+        return;
+    }
+    int64_t start = fuzz_below(g, 4), end = start + fuzz_below(g, 6), step = fuzz_below(g, 2);
+    int part = fuzz_emit_op(g, "slice", REGS(a), NUMS(dim, start, end, step));
+    if (part >= 0 && at(g, a)) {
+        int src = fuzz_emit_op(g, fuzz_chance(g, 50) ? "neg" : "square", REGS(part), NUMS(0));
+        if (src >= 0 && at(g, a)) {
+            fuzz_emit_op(g, "slice_scatter", REGS(a, src), NUMS(dim, start, end, step));
+        }
+    }
+}
+
+/* A number that gradients flow to; -1 if nothing wants one. */
+static int loss_of(fuzz_generator *g) {
+    int a = fuzz_choose(g, WANT_GRAD);
+    if (a < 0) {
+        a = fuzz_choose(g, WANT_GRAD | WANT_LEAF);
+    }
+    if (a < 0 || (wg_numel(at(g, a)) == 1 && fuzz_chance(g, 80))) {
+        return a;
+    }
+    return fuzz_emit_op(g, fuzz_chance(g, 60) ? "sum" : "mean", REGS(a), NUMS(0));
+}
+
+void fuzz_idiom_backward(fuzz_generator *g) {
+    if (g->backwards++ >= 3) {
+        return;
+    }
+    int64_t flags = fuzz_chance(g, 65) ? 0 : fuzz_chance(g, 75) ? 1 : 2;
+    int loss = loss_of(g);
+    if (loss < 0) {
+        return;
+    }
+    if (fuzz_emit_op(g, "backward", REGS(loss, -1), NUMS(flags)) < 0) {
+        return;
+    }
+    int leaf = fuzz_choose(g, WANT_GRAD | WANT_LEAF);
+    if (leaf >= 0 && fuzz_chance(g, 60)) {
+        int grad = fuzz_emit_op(g, "grad", REGS(leaf), NUMS(0));
+        if (grad >= 0 && fuzz_chance(g, 60)) { /* a step by hand */
+            fuzz_inst in = {.op = fuzz_find_op("mul_scalar"), .reg = {grad}, .scalar = {fuzz_scalar(g)}};
+            int scaled = fuzz_emit(g, &in);
+            int next = scaled < 0 ? -1 : fuzz_emit_op(g, "sub", REGS(leaf, scaled), NUMS(0));
+            if (next >= 0) {
+                fuzz_emit_op(g, "assign", REGS(leaf, next), NUMS(0));
+            }
+        }
+    }
+    if (leaf >= 0 && fuzz_chance(g, 50)) {
+        fuzz_emit_op(g, "zero_grad", REGS(leaf), NUMS(0));
+    }
+}
+
+void fuzz_idiom_gradients(fuzz_generator *g) {
+    if (g->backwards++ >= 3) {
+        return;
+    }
+    int loss = loss_of(g), input = fuzz_choose(g, WANT_GRAD);
+    if (loss >= 0 && input >= 0) {
+        int grad = fuzz_emit_op(g, "gradients", REGS(loss, input, -1), NUMS(fuzz_below(g, 8)));
+        if (grad >= 0 && fuzz_chance(g, 40)) {
+            int norm = fuzz_emit_op(g, "square", REGS(grad), NUMS(0));
+            int total = norm < 0 ? -1 : fuzz_emit_op(g, "sum", REGS(norm), NUMS(0));
+            if (total >= 0) {
+                fuzz_emit_op(g, "backward", REGS(total, -1), NUMS(0));
+            }
+        }
+    }
+}
+
+/* A leaf gets a new value, now and then one computed from the old. */
+void fuzz_idiom_update(fuzz_generator *g) {
+    int leaf = fuzz_choose(g, WANT_LEAF);
+    if (leaf < 0) {
+        return;
+    }
+    int64_t way = fuzz_below(g, 10);
+    if (way == 0) {
+        fuzz_emit_op(g, "write", REGS(leaf), NUMS(fuzz_below(g, 1000)));
+    } else if (way == 1) {
+        fuzz_emit_op(g, "data_mut", REGS(leaf), NUMS(fuzz_below(g, 1000)));
+    } else {
+        int value = fuzz_choose_like(g, leaf);
+        if (value >= 0 && at(g, leaf)) {
+            fuzz_emit_op(g, "assign", REGS(leaf, value), NUMS(0));
+        }
+    }
+}
+
+/* Something that shows a leaf's old value is held, or read, across an update. */
+void fuzz_idiom_snapshot(fuzz_generator *g) {
+    static const char *const views[] = {"detach", "transpose", "narrow", "flip", "square", "contiguous", "permute"};
+    int leaf = fuzz_choose(g, WANT_LEAF);
+    if (leaf < 0) {
+        return;
+    }
+    int old = fuzz_emit_op(g, views[fuzz_below(g, 7)], REGS(leaf), NUMS(fuzz_below(g, 4), fuzz_below(g, 4), 1));
+    int value = at(g, leaf) ? fuzz_choose_like(g, leaf) : -1;
+    if (value >= 0 && at(g, leaf)) {
+        fuzz_emit_op(g, "assign", REGS(leaf, value), NUMS(0));
+    }
+    if (old >= 0 && at(g, old) && fuzz_chance(g, 40)) {
+        fuzz_emit_op(g, fuzz_chance(g, 50) ? "read" : "keep", REGS(old), NUMS(0));
+    }
+}
+
+void fuzz_idiom_optim(fuzz_generator *g) {
+    if (g->optims == 0) {
+        int a = fuzz_choose(g, WANT_GRAD | WANT_LEAF | WANT_FLOAT),
+            b = fuzz_choose(g, WANT_GRAD | WANT_LEAF | WANT_FLOAT);
+        fuzz_inst in = {.op = fuzz_find_op(fuzz_chance(g, 50) ? "sgd" : "adam"), .reg = {a, b, -1}};
+        in.num[1] = fuzz_chance(g, 30);
+        in.scalar[0] = fuzz_chance(g, 50) ? 0.1 : 0.01;
+        in.scalar[1] = fuzz_chance(g, 50) ? 0.5 : 0;
+        in.scalar[2] = fuzz_chance(g, 40) ? 0.1 : 0;
+        g->optims += a >= 0 && fuzz_emit(g, &in) >= 0;
+        return;
+    }
+    fuzz_emit_op(g, "optim_step", REGS(-1), NUMS(0));
+    if (fuzz_chance(g, 50)) {
+        fuzz_emit_op(g, "optim_zero_grad", REGS(-1), NUMS(0));
+    } else if (fuzz_chance(g, 20)) {
+        fuzz_inst in = {.op = fuzz_find_op("set_lr"), .dst = -1, .scalar = {0.25}};
+        fuzz_emit(g, &in);
+    }
+}
+
+/* What the body made is wanted: read one by one, demanded together, or kept for later. */
+void fuzz_idiom_harvest(fuzz_generator *g) {
+    int64_t way = fuzz_below(g, 4);
+    int reg[3];
+    for (int i = 0; i < 3; i++) {
+        reg[i] = fuzz_choose(g, WANT_ANY);
+    }
+    if (way == 0) {
+        fuzz_emit_op(g, "eval", reg, NUMS(0));
+    }
+    for (int i = 0; i < 3; i++) {
+        if (reg[i] >= 0 && fuzz_chance(g, 75)) {
+            fuzz_emit_op(g, way == 1 ? "keep" : "read", REGS(reg[i]), NUMS(0));
+        }
+    }
+}
