@@ -278,6 +278,38 @@ Test(explain, which_plans) {
     close_ok(ctx);
 }
 
+static void replayed(wg_ctx *ctx, wg_tensor **outputs, void *user) {
+    (void)ctx;
+    wg_tensor *w = user;
+    outputs[0] = sum_dim(wg_square(w), 0);
+    wg_assign(w, wg_mul_scalar(w, 0.5));
+}
+
+/* Wrong: a step that is run again without recording is no scope, moves no bytes or takes no time. */
+Test(explain, replayed_steps) {
+    wg_ctx *ctx = null_ctx();
+    wg_tensor *w = f32(ctx, WG_SHAPE(100));
+    wg_replay *r = wg_replay_new(ctx, replayed, 1, w);
+    wg_plan_info info[4];
+    for (int k = 0; k < 3; k++) { /* until two were recorded alike */
+        cr_expect_eq(wg_replay_run(r), WG_OK, "%s", wg_error(ctx));
+    }
+    wg_stats before = stats_of(ctx);
+    cr_expect_eq(wg_profile(ctx, true), WG_OK);
+    for (int k = 0; k < 3; k++) {
+        cr_expect_eq(wg_replay_run(r), WG_OK, "%s", wg_error(ctx));
+    }
+    cr_expect_eq(wg_replay_count(r), 3, "replayed %d times", (int)wg_replay_count(r));
+    wg_stats after = stats_of(ctx);
+    cr_expect_eq(wg_get_plans(ctx, WG_PLAN_SCOPE, info, 4), 1);
+    cr_expect_eq(info[0].runs, 1);
+    cr_expect_eq(wg_get_plans(ctx, WG_PLAN_ALL, info, 4), 1);
+    cr_expect(info[0].runs == 3 && info[0].host_seconds > 0 && info[0].device_seconds > 0);
+    cr_expect_eq(after.bytes_moved - before.bytes_moved, 3 * (info[0].bytes_read + info[0].bytes_written));
+    wg_replay_free(r);
+    close_ok(ctx);
+}
+
 /* Wrong: equal texts counted apart; kernels of a plan that is not there. */
 Test(explain, kernels) {
     wg_ctx *ctx = null_ctx();

@@ -74,7 +74,7 @@ wg_status wg_demand(wg_ctx *ctx, size_t nfinal) {
         status = x ? wg_exec_run(&ctx->engine, x, p, &g->err) : g->err.status;
         if (x && status == WG_OK) {
             wg_watch_host(&ctx->engine, x, began);
-            if (ctx->capture && !g->peek) {
+            if (ctx->capture) {
                 wg_capture_plan(ctx->capture, p);
             }
             commit(x, p);
