@@ -23,7 +23,7 @@ WG_BEGIN_DECLS
 /* Which plans are meant. Plans that were run so long ago that they are forgotten (512 are remembered) are left out. */
 typedef enum wg_plans {
     WG_PLAN_LAST,  /* the one that ran last */
-    WG_PLAN_SCOPE, /* those run since the outermost scope opened that was opened last: those of a step */
+    WG_PLAN_SCOPE, /* those run since the outermost scope opened that was opened last, or was replayed: a step's */
     WG_PLAN_ALL    /* those run since wg_profile was switched on last, or since wg_open */
 } wg_plans;
 
