@@ -64,7 +64,7 @@ typedef struct wg_engine {
     bool fuse, log_plan, log_kernel;
     uint64_t launches, bytes_moved, flops;
     uint64_t plans, runs; /* compiled, run */
-    uint64_t window;      /* counts calls of wg_watch */
+    uint64_t window;      /* counts calls of wg_profile */
     uint64_t scope;       /* counts outermost scopes */
     wg_value *trap;       /* two words: see wg_slot_trap */
     wg_room room;         /* of the interpreter */
