@@ -16,7 +16,6 @@ typedef struct wg_timed {
 } wg_timed;
 
 typedef struct wg_watch {
-    const wg_dev *dev;
     bool timing;           /* kernels are timed for wg_explain */
     bool by_device;        /* by the device's own clock; else the host waits for every kernel */
     wg_timeline *timeline; /* NULL: no trace */
