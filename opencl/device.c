@@ -79,6 +79,9 @@ static void fill_limits(wg_device *dev, const wg_cl_found *found) {
 
 static void close_device(wg_device *dev) {
     if (!wg_cl_forked(dev)) {
+        if (dev->nevents > 0) {
+            wg_cl_times(dev, NULL, 0);
+        }
         for (int q = 0; q < 2; q++) {
             if (dev->queue[q]) {
                 dev->cl->clFinish(dev->queue[q]);
@@ -89,6 +92,7 @@ static void close_device(wg_device *dev) {
             dev->cl->clReleaseContext(dev->context);
         }
     }
+    wg_mem_free(dev->events);
     wg_mem_free(dev);
 }
 
@@ -189,4 +193,6 @@ const wg_backend wg_backend_opencl = {
     .prelude = wg_cl_prelude,
     .launch = wg_cl_launch,
     .sync = wg_cl_sync,
+    .timing = wg_cl_timing,
+    .times = wg_cl_times,
 };

@@ -45,6 +45,12 @@ void wg_cl_device_string(const wg_cl_api *cl, cl_device_id id, cl_device_info wh
 
 /* ---- device.c ---- */
 
+/* A launch that is timed. */
+typedef struct wg_cl_timed {
+    cl_event event;
+    double enqueued; /* the host's clock just before */
+} wg_cl_timed;
+
 struct wg_device {
     const wg_cl_api *cl;
     cl_context context;
@@ -54,7 +60,11 @@ struct wg_device {
     uint64_t frees;                 /* buffers released so far: a kernel's remembered arguments are of one count */
     size_t host_bytes, host_budget; /* memory of limits.shared_memory devices: in use, and all there is */
     const char *options;            /* for the compiler */
-    pid_t pid;                      /* a forked child may only free host memory */
+    bool timing;                    /* launches are timed */
+    wg_cl_timed *events;
+    size_t nevents, event_cap;
+    double clocks; /* what the host's clock is ahead of the driver's */
+    pid_t pid;     /* a forked child may only free host memory */
     wg_limits limits;
 };
 
@@ -70,6 +80,11 @@ void wg_cl_unbuild(wg_device *dev, wg_program *program);
 const char *wg_cl_prelude(const wg_device *dev);
 wg_status wg_cl_launch(wg_device *dev, wg_queue queue, const wg_launch *l, wg_err *err);
 wg_status wg_cl_sync(wg_device *dev, wg_err *err);
+wg_status wg_cl_timing(wg_device *dev, bool on, wg_err *err);
+size_t wg_cl_times(wg_device *dev, wg_launch_time *out, size_t n);
+
+/* Where the next launch's event goes; NULL when it is not timed. Counted by the caller once it was launched. */
+cl_event *wg_cl_event(wg_device *dev);
 
 /* True when buffers of host memory are one and the same to the host and to every queue, without mapping. */
 bool wg_cl_memory_is_shared(wg_device *dev);

@@ -33,7 +33,9 @@
     X(clReleaseKernel)                                                                                                 \
     X(clGetKernelInfo)                                                                                                 \
     X(clSetKernelArg)                                                                                                  \
-    X(clEnqueueNDRangeKernel)
+    X(clEnqueueNDRangeKernel)                                                                                          \
+    X(clGetEventProfilingInfo)                                                                                         \
+    X(clReleaseEvent)
 
 typedef struct wg_cl_api {
 #define X(f) __typeof__(f) *f;

@@ -76,10 +76,12 @@ wg_status wg_cl_launch(wg_device *dev, wg_queue queue, const wg_launch *l, wg_er
         global[i] = (size_t)l->groups[i] * l->local[i];
         dims = global[i] > 1 ? i + 1 : dims;
     }
-    code = dev->cl->clEnqueueNDRangeKernel(dev->queue[queue], k->kernel, dims, NULL, global, local, 0, NULL, NULL);
+    cl_event *event = dev->timing ? wg_cl_event(dev) : NULL;
+    code = dev->cl->clEnqueueNDRangeKernel(dev->queue[queue], k->kernel, dims, NULL, global, local, 0, NULL, event);
     if (code != CL_SUCCESS) {
         return wg_cl_fail(err, WG_ERR_LAUNCH, code, "clEnqueueNDRangeKernel");
     }
+    dev->nevents += event != NULL;
     dev->busy |= 1u << queue;
     return WG_OK;
 }

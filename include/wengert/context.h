@@ -27,9 +27,11 @@ WG_BEGIN_DECLS
  * Always returns a context unless the host is out of memory (then NULL); ask wg_failed whether it can be used. A failed
  * context takes every call and answers with its error. The caller closes it with wg_close.
  * Environment, read here: WENGERT_DEVICE; WENGERT_FORM=simd|simt forces the form of generated kernels;
- * WENGERT_EAGER=1; WENGERT_FUSE=0; WENGERT_ANOMALY=1 (see wg_detect_anomaly); WENGERT_LOG=plan,kernel writes to stderr
- * what is run; WENGERT_MEMORY_LIMIT=512M is the limit of wg_memory_limit: bytes, or K, M or G of 1024; anything else makes
- * the context fail with WG_ERR_ARG.
+ * WENGERT_EAGER=1; WENGERT_FUSE=0; WENGERT_ANOMALY=1 (see wg_detect_anomaly); WENGERT_MEMORY_LIMIT=512M is the limit of
+ * wg_memory_limit: bytes, or K, M or G of 1024; anything else makes the context fail with WG_ERR_ARG; WENGERT_PROFILE=1 and
+ * WENGERT_TRACE=file (see inspect.h); WENGERT_LOG, a list that says what is written to stderr: "plan", each plan when it is
+ * made, with its kernels; "kernel", each launch; "memory", each block of device memory that is taken or given back, growth
+ * of the pool, new peaks.
  */
 WG_API wg_ctx *wg_open(const char *device);
 
@@ -131,6 +133,8 @@ typedef struct wg_stats {
     uint64_t bytes_live;    /* bytes of device memory held by tensors now */
     uint64_t bytes_pooled;  /* bytes of device memory obtained from the driver now */
     uint64_t bytes_peak;    /* the most bytes_live has been, temporaries included */
+    uint64_t bytes_moved;   /* bytes that kernels read and wrote, counted as inspect.h says */
+    uint64_t flops;         /* operations on floating dtypes, likewise */
 } wg_stats;
 WG_API void wg_get_stats(const wg_ctx *ctx, wg_stats *out);
 

@@ -8,6 +8,7 @@
 
 #include <wengert/context.h>
 #include <wengert/grad.h>
+#include <wengert/inspect.h>
 #include <wengert/memory.h>
 #include <wengert/nn.h>
 #include <wengert/ops.h>

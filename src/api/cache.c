@@ -2,6 +2,7 @@
 #include "api/context.h"
 
 #include "base/alloc.h"
+#include "runtime/watch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -68,6 +69,12 @@ void wg_plan_cache_free(wg_plan_cache *c) {
     wg_mem_free(c);
 }
 
+void wg_plan_cache_each(const wg_plan_cache *c, void (*visit)(wg_exec *x, void *user), void *user) {
+    for (const entry *e = c->by_use.newer; e != &c->by_use; e = e->newer) {
+        visit(e->exec, user);
+    }
+}
+
 static entry *find(wg_plan_cache *c, const wg_problem *p) {
     for (entry *e = c->buckets[p->hash % BUCKETS]; e; e = e->next) {
         if (e->hash == p->hash && e->nkey == p->nkey && memcmp(e->key, p->key, p->nkey * sizeof *p->key) == 0) {
@@ -79,6 +86,7 @@ static entry *find(wg_plan_cache *c, const wg_problem *p) {
 
 /* Plans share kernels: when there are too many, all plans and all kernels go together. */
 static void forget_kernels(wg_ctx *ctx) {
+    wg_watch_collect(&ctx->engine);
     while (ctx->plans->count > 0) {
         drop(ctx->plans, ctx->plans->by_use.newer);
     }
@@ -90,8 +98,14 @@ static wg_exec *make(wg_ctx *ctx, const wg_problem *p) {
     if (e->programs.count >= MAX_KERNELS && wg_dev_sync(&e->dev, NULL) == WG_OK) {
         forget_kernels(ctx);
     }
+    double began = wg_watch_now(&e->dev), built;
     wg_plan *plan = wg_plan_make(p, e->fuse, e->form, e->dev.limits, &ctx->graph.err);
-    return plan ? wg_exec_make(e, plan, &ctx->graph.err) : NULL;
+    wg_watch_span(&e->dev, WG_LANE_PLAN, "plan", began);
+    built = wg_watch_now(&e->dev);
+    wg_exec *x = plan ? wg_exec_make(e, plan, &ctx->graph.err) : NULL;
+    wg_watch_span(&e->dev, WG_LANE_BUILD, "write texts, find kernels", built);
+    wg_watch_leave_out(&e->dev, began);
+    return x;
 }
 
 static void log_plan(const wg_ctx *ctx, const wg_exec *x, const wg_problem *p) {
@@ -133,6 +147,7 @@ wg_exec *wg_plan_cache_get(wg_ctx *ctx, const wg_problem *p) {
     }
     memcpy(key, p->key, p->nkey * sizeof *key);
     while (c->count > 0 && (c->count >= MAX_PLANS || c->words + p->nkey > MAX_KEY_WORDS)) {
+        wg_watch_collect(&ctx->engine);
         drop(c, c->by_use.newer);
     }
     *e = (entry){.hash = p->hash, .key = key, .nkey = p->nkey, .exec = x, .next = c->buckets[p->hash % BUCKETS]};

@@ -3,6 +3,7 @@
 
 #include "api/fail.h"
 #include "base/alloc.h"
+#include "runtime/watch.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -60,6 +61,11 @@ static bool read_environment(wg_ctx *ctx) {
                 "WENGERT_MEMORY_LIMIT=%s: not a size: a number of bytes, or one with K, M or G", limit);
         return false;
     }
+    e->pool.log = env_lists("WENGERT_LOG", "memory");
+    if (env_is("WENGERT_PROFILE", "1")) {
+        wg_profile(ctx, true);
+    }
+    wg_trace_from_environment(ctx);
     return true;
 }
 
@@ -105,6 +111,12 @@ wg_status wg_close(wg_ctx *ctx) {
     }
     if (ctx->graph.intern) {
         wg_graph_free(&ctx->graph);
+    }
+    if (ctx->opened) { /* before the plans that were timed go */
+        wg_err err = {0};
+        wg_status traced = wg_watch_close(&ctx->engine, inherited(&ctx->graph), &err);
+        status = status == WG_OK ? traced : status;
+        wg_err_clear(&err);
     }
     wg_err_clear(&ctx->graph.err);
     wg_plan_cache_free(ctx->plans);
@@ -203,6 +215,8 @@ void wg_get_stats(const wg_ctx *ctx, wg_stats *out) {
                           .builds = e->programs.builds,
                           .bytes_live = e->pool.stats.live,
                           .bytes_pooled = e->pool.stats.pooled,
-                          .bytes_peak = e->pool.stats.peak};
+                          .bytes_peak = e->pool.stats.peak,
+                          .bytes_moved = e->bytes_moved,
+                          .flops = e->flops};
     }
 }

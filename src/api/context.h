@@ -5,6 +5,8 @@
 #include "graph/graph.h"
 #include "runtime/exec.h"
 
+#include <wengert/inspect.h>
+
 typedef struct wg_plan_cache wg_plan_cache;
 typedef struct wg_capture wg_capture; /* see api/replay.h */
 
@@ -19,6 +21,7 @@ struct wg_ctx {
     size_t nlent, lent_cap;
     bool eager, anomaly, opened;
     char memory_text[2048]; /* the error of the device memory that ran out: see wg_memory_ran_out */
+    wg_rates rates;         /* of the device; 0: not known */
     uint64_t plans_built, plans_reused;
     struct wg_replay *replays; /* of this context, linked */
     wg_capture *capture;       /* the replay that is recording; NULL: none is */
@@ -44,6 +47,7 @@ bool wg_settle_all(wg_ctx *ctx);
 
 /* The hooks of the graph: see wg_graph_hooks. */
 bool wg_recorded(wg_graph *g, wg_node *n);
+bool wg_recorded_traced(wg_graph *g, wg_node *n); /* while there is a trace */
 bool wg_settle_tensor(wg_tensor *t);
 
 /* Runs n, just recorded, and looks at its result: see wg_detect_anomaly. False: the error is set. */
@@ -59,5 +63,10 @@ void wg_plan_cache_free(wg_plan_cache *c);
 wg_exec *wg_plan_cache_get(wg_ctx *ctx, const wg_problem *p);
 /* The same from the cache alone; NULL, without an error, if it is not there. */
 wg_exec *wg_plan_cache_find(wg_ctx *ctx, const wg_problem *p);
+/* Visits every plan, the one longest unused first. */
+void wg_plan_cache_each(const wg_plan_cache *c, void (*visit)(wg_exec *x, void *user), void *user);
+
+/* The trace that WENGERT_TRACE asks for. */
+void wg_trace_from_environment(wg_ctx *ctx);
 
 #endif

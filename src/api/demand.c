@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "graph/intern.h"
 #include "graph/op.h"
+#include "runtime/watch.h"
 
 #include <wengert/wengert.h>
 
@@ -61,15 +62,18 @@ wg_status wg_demand(wg_ctx *ctx, size_t nfinal) {
     wg_err before = g->err; /* a demand may run while an earlier error waits to be taken */
     g->err = (wg_err){0};
     wg_status status = WG_OK;
+    double began = wg_watch_begin(&ctx->engine.dev);
     if (!ctx->engine.trap_armed) { /* the trap's words may name a shape */
         wg_intern_prune(g);
     }
     if (!wg_problem_gather(g, ctx->roots, ctx->nroots, nfinal, p)) {
         status = g->err.status;
     } else if (p->ntasks > 0) {
+        wg_watch_span(&ctx->engine.dev, WG_LANE_PLAN, "gather", began);
         wg_exec *x = wg_plan_cache_get(ctx, p);
         status = x ? wg_exec_run(&ctx->engine, x, p, &g->err) : g->err.status;
         if (x && status == WG_OK) {
+            wg_watch_host(&ctx->engine, x, began);
             if (ctx->capture) {
                 wg_capture_plan(ctx->capture, p);
             }
@@ -182,6 +186,7 @@ wg_mark wg_scope_begin(wg_ctx *ctx) {
     }
     g->scopes[g->nscopes - 1].user = true;
     if (g->nscopes == 2) {
+        ctx->engine.scope++;
         /* The root scope may never close: its updates, and what a scope that failed left to it, run with this one's. */
         g->scopes[1].pending = g->scopes[0].pending;
     }
@@ -218,6 +223,11 @@ wg_status wg_eval(wg_tensor *const *tensors, size_t n) {
         }
     }
     return wg_demand(ctx, 0);
+}
+
+bool wg_recorded_traced(wg_graph *g, wg_node *n) {
+    wg_watch_recorded(wg_ctx_of(g)->engine.dev.watch);
+    return wg_recorded(g, n);
 }
 
 /* The hook after recording: eager execution, and the root scope's bound. */

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "graph/intern.h"
+#include "runtime/watch.h"
 
 #include <string.h>
 #include <wengert/wengert.h>
@@ -214,9 +215,12 @@ static wg_status replay(wg_replay *r, wg_exec *x) {
     wg_ctx *ctx = r->ctx;
     wg_err before = ctx->graph.err;
     ctx->graph.err = (wg_err){0};
+    double began = wg_watch_begin(&ctx->engine.dev);
+    ctx->engine.scope += ctx->graph.nscopes == 1; /* as the function's own scope would count */
     bring_up_to_date(r);
     wg_status status = wg_exec_run(&ctx->engine, x, &r->last.p, &ctx->graph.err);
     if (status == WG_OK) {
+        wg_watch_host(&ctx->engine, x, began);
         commit(r, x);
         r->replays++;
     } else {

@@ -211,6 +211,15 @@ static bool pull_back(wg_node *n) {
     return n->graph->err.status == WG_OK;
 }
 
+bool wg_vjp_apply(wg_node *n, wg_tensor *grad, wg_tensor *out[WG_MAX_IN]) {
+    wg_vjp v = {.node = n, .grad = grad};
+    n->op->vjp(&v);
+    for (int i = 0; i < n->nin; i++) {
+        out[i] = wg_vjp_needs(&v, i) && v.result[i] ? fit(v.result[i], n->in[i]) : NULL;
+    }
+    return n->graph->err.status == WG_OK;
+}
+
 static void drop_adjoints(walk *w) {
     for (size_t i = 0; i < w->count; i++) {
         if (w->nodes[i]->adjoint) {

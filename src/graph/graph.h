@@ -144,6 +144,7 @@ struct wg_graph {
     wg_slab node_slab, tensor_slab, leaf_slab;
     wg_node **walk; /* the list of the last backward, kept for its memory */
     size_t walk_cap;
+    bool peek;     /* what is demanded now is looked at only: nothing is kept for a backward that may come */
     bool unusable; /* failed to open: every call is refused with the error at hand */
     unsigned fork_generation;
 };

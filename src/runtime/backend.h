@@ -64,6 +64,11 @@ typedef struct wg_launch {
     size_t param_bytes; /* a multiple of 8, at least 8 */
 } wg_launch;
 
+/* When a kernel began and ended, in seconds of CLOCK_MONOTONIC. */
+typedef struct wg_launch_time {
+    double from, to;
+} wg_launch_time;
+
 typedef struct wg_backend {
     const char *name; /* "opencl": what stands before the colon in a device name */
 
@@ -97,6 +102,14 @@ typedef struct wg_backend {
     wg_status (*launch)(wg_device *dev, wg_queue queue, const wg_launch *l, wg_err *err);
     /* Waits for both queues. After it, host pointers show what kernels wrote. */
     wg_status (*sync)(wg_device *dev, wg_err *err);
+
+    /*
+     * Optional, both or neither. timing begins or ends the timing of launches, and waits for those before. times waits,
+     * hands out the times of the launches since it, or timing, was called last, in their order, and forgets them; it
+     * returns how many it has, at most n. Fewer than were launched: there was no memory for the others.
+     */
+    wg_status (*timing)(wg_device *dev, bool on, wg_err *err);
+    size_t (*times)(wg_device *dev, wg_launch_time *out, size_t n);
 } wg_backend;
 
 /* Every backend of this build, best first, NULL at the end. */

@@ -1,5 +1,6 @@
 /* Compiling a plan: the text of its steps, their kernels, and the sizes of their launches. */
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "codegen/program.h"
 #include "kernels/gemm.h"
 #include "runtime/exec.h"
@@ -172,6 +173,7 @@ static bool compile_steps(const wg_engine *e, wg_exec *x, wg_kernel_want *wants)
             compile_scatter(e, x, step, s, &wants[i]);
             break;
         }
+        s->text = wg_hash_bytes(wg_str_text(&wants[i].body), wants[i].body.len);
         if (!settle_params(s, &step->l)) {
             return false;
         }
@@ -194,6 +196,8 @@ wg_exec *wg_exec_make(wg_engine *e, wg_plan *plan, wg_err *err) {
     wg_kernel_want *wants = wg_mem_zalloc(((size_t)plan->nsteps + 1) * sizeof *wants);
     if (x) {
         x->plan = plan;
+        wg_plan_count(plan);
+        x->number = ++e->plans;
     } else {
         wg_plan_free(plan);
     }
@@ -245,5 +249,6 @@ void wg_exec_free(wg_exec *x) {
     wg_mem_free(x->mem);
     wg_mem_free(x->offset);
     wg_mem_free(x->blocks);
+    wg_mem_free(x->ran.steps);
     wg_mem_free(x);
 }

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "runtime/watch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -101,14 +102,20 @@ wg_status wg_dev_write(const wg_dev *d, const wg_mem *mem, size_t offset, const 
     if (wg_fault_hit(WG_FAULT_TRANSFER)) {
         return wg_err_set(err, WG_ERR_TRANSFER, "injected: writing %zu bytes failed", bytes);
     }
-    return d->backend->write(d->dev, mem, offset, src, bytes, err);
+    double from = wg_watch_now(d);
+    wg_status status = d->backend->write(d->dev, mem, offset, src, bytes, err);
+    wg_watch_moved(d, "write", bytes, from);
+    return status;
 }
 
 wg_status wg_dev_read(const wg_dev *d, const wg_mem *mem, size_t offset, void *dst, size_t bytes, wg_err *err) {
     if (wg_fault_hit(WG_FAULT_TRANSFER)) {
         return wg_err_set(err, WG_ERR_TRANSFER, "injected: reading %zu bytes failed", bytes);
     }
-    return d->backend->read(d->dev, mem, offset, dst, bytes, err);
+    double from = wg_watch_now(d);
+    wg_status status = d->backend->read(d->dev, mem, offset, dst, bytes, err);
+    wg_watch_moved(d, "read", bytes, from);
+    return status;
 }
 
 wg_status wg_dev_build(const wg_dev *d, wg_queue queue, const char *text, const char *const *names, size_t n,
@@ -116,7 +123,10 @@ wg_status wg_dev_build(const wg_dev *d, wg_queue queue, const char *text, const 
     if (wg_fault_hit(WG_FAULT_BUILD)) {
         return wg_err_set(err, WG_ERR_BUILD, "injected: a build of %zu kernels failed", n);
     }
-    return d->backend->build(d->dev, queue, text, names, n, program, kernels, err);
+    double from = wg_watch_now(d);
+    wg_status status = d->backend->build(d->dev, queue, text, names, n, program, kernels, err);
+    wg_watch_span(d, WG_LANE_BUILD, "build", from);
+    return status;
 }
 
 void wg_dev_unbuild(const wg_dev *d, wg_program *program) { d->backend->unbuild(d->dev, program); }
@@ -131,3 +141,9 @@ wg_status wg_dev_launch(const wg_dev *d, wg_queue queue, const wg_launch *l, wg_
 }
 
 wg_status wg_dev_sync(const wg_dev *d, wg_err *err) { return d->backend->sync(d->dev, err); }
+
+wg_status wg_dev_timing(const wg_dev *d, bool on, wg_err *err) {
+    return d->backend->timing ? d->backend->timing(d->dev, on, err) : WG_ERR_UNSUPPORTED;
+}
+
+size_t wg_dev_times(const wg_dev *d, wg_launch_time *out, size_t n) { return d->backend->times(d->dev, out, n); }

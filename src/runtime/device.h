@@ -11,6 +11,7 @@ typedef struct wg_dev {
     const wg_backend *backend;
     wg_device *dev;
     const wg_limits *limits;
+    struct wg_watch *watch; /* who watches; NULL: nobody. See watch.h */
 } wg_dev;
 
 /*
@@ -34,5 +35,8 @@ void wg_dev_unbuild(const wg_dev *d, wg_program *program);
 const char *wg_dev_prelude(const wg_dev *d);
 wg_status wg_dev_launch(const wg_dev *d, wg_queue queue, const wg_launch *l, wg_err *err);
 wg_status wg_dev_sync(const wg_dev *d, wg_err *err);
+/* WG_ERR_UNSUPPORTED, without a text, where the backend has no clock. */
+wg_status wg_dev_timing(const wg_dev *d, bool on, wg_err *err);
+size_t wg_dev_times(const wg_dev *d, wg_launch_time *out, size_t n);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "graph/op.h"
+#include "runtime/watch.h"
 #include "schedule/memory.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
@@ -228,6 +229,7 @@ static wg_status run_step(wg_engine *e, const wg_exec *x, int step, const wg_pro
 }
 
 wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err) {
+    double began = wg_watch_now(&e->dev);
     wg_status status = obtain(e, x, p, err);
     if (status == WG_OK) {
         locate(x);
@@ -238,6 +240,7 @@ wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err
         release(e, x, true);
         return status;
     }
+    wg_watch_span(&e->dev, WG_LANE_BIND, "bind", began);
     for (int i = 0; i < x->plan->nsteps && status == WG_OK; i += x->plan->steps[i].bundle) {
         if (nothing_to_do(x->plan, i)) {
             continue;
@@ -246,7 +249,10 @@ wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err
             fprintf(stderr, "wengert: kernel %d/%d %s\n", i + 1, x->plan->nsteps, x->plan->steps[i].ops);
         }
         wg_err why = {0};
+        uint64_t launches = e->launches;
+        began = wg_watch_now(&e->dev);
         status = run_step(e, x, i, p, &why);
+        wg_watch_launched(e, x, i, e->launches - launches, began);
         if (status != WG_OK) {
             wg_err_set(err, status, "%s: %s", x->plan->steps[i].ops, wg_err_text(&why));
             wg_err_clear(&why);
@@ -257,6 +263,7 @@ wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err
         release(e, x, true);
         return status;
     }
+    wg_watch_ran(e, x);
     take_over(x, p);
     release(e, x, false);
     return WG_OK;

@@ -11,6 +11,7 @@
 
 typedef struct wg_exec_step {
     wg_kernel *kernel; /* NULL if there is nothing to do */
+    uint64_t text;     /* hash of its text: equal ones are one kernel */
     uint32_t groups[3], local[3];
     int64_t *params; /* as they are but for the fixups */
     int nparams;
@@ -19,8 +20,27 @@ typedef struct wg_exec_step {
     size_t table_at; /* first step of a bundle: where its rows begin in the table, in words */
 } wg_exec_step;
 
+/* Of the timed runs of a step. */
+typedef struct wg_step_times {
+    double seconds, fastest;
+    double begun; /* of the run under way, should it take several launches */
+    uint64_t count;
+} wg_step_times;
+
+/* The runs of a plan; see watch.h. */
+typedef struct wg_ran {
+    uint64_t last;              /* the number of the latest among all runs of the engine; 0: none */
+    uint64_t window, runs;      /* how often since wg_profile, if `window` is the engine's */
+    uint64_t scope, scope_runs; /* and since the outermost scope, likewise */
+    double host;                /* seconds of host time, of timed runs of the window */
+    uint64_t host_count;
+    wg_step_times *steps; /* NULL while none was timed */
+} wg_ran;
+
 typedef struct wg_exec {
-    wg_plan *plan; /* owned */
+    wg_plan *plan;   /* owned */
+    uint64_t number; /* counts the plans of an engine */
+    wg_ran ran;
     wg_queue queue;
     wg_exec_step *steps;
     /* The table that bundles read (see wg_print_bundle), as it is to be and as it was written last. */
@@ -42,10 +62,13 @@ typedef struct wg_engine {
     wg_programs programs;
     wg_form form;
     bool fuse, log_plan, log_kernel;
-    uint64_t launches;
-    wg_value *trap;  /* two words: see wg_slot_trap */
-    wg_room room;    /* of the interpreter */
-    bool trap_armed; /* a plan that can report was run since they were looked at */
+    uint64_t launches, bytes_moved, flops;
+    uint64_t plans, runs; /* compiled, run */
+    uint64_t window;      /* counts calls of wg_profile */
+    uint64_t scope;       /* counts outermost scopes */
+    wg_value *trap;       /* two words: see wg_slot_trap */
+    wg_room room;         /* of the interpreter */
+    bool trap_armed;      /* a plan that can report was run since they were looked at */
 } wg_engine;
 
 /* Compiles a plan, which it takes over (frees on failure too). NULL with the error set. */

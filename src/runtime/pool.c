@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { UNIT = 256, LINEAR_BINS = 8 };
@@ -102,10 +103,18 @@ static bool is_chunk(const wg_block *b) { return !b->before && !b->after; }
 
 /* wg_pool_get has seen to it that there is one. */
 static wg_block *take_struct(wg_pool *pool) { return wg_slab_get(&pool->block_slab, sizeof(wg_block)); }
+/* WENGERT_LOG=memory. */
+static void note(const wg_pool *pool, const char *what, size_t bytes, bool new_peak) {
+    if (pool->log) {
+        fprintf(stderr, "wengert: memory %s %zu: %zu live, %zu pooled%s\n", what, bytes, pool->stats.live,
+                pool->stats.pooled, new_peak ? ", a new peak" : "");
+    }
+}
 
 static void drop_chunk(wg_pool *pool, wg_chunk *c) {
     pool->stats.pooled -= c->mem.bytes;
     pool->stats.chunks--;
+    note(pool, "shrink", c->mem.bytes, false);
     *c->link = c->next;
     if (c->next) {
         c->next->link = c->link;
@@ -133,6 +142,7 @@ static wg_status new_chunk(wg_pool *pool, wg_bins *bins, size_t bytes, wg_block 
     pool->chunks = c;
     pool->stats.pooled += bytes;
     pool->stats.chunks++;
+    note(pool, "grow", bytes, false);
     wg_block *b = take_struct(pool);
     *b = (wg_block){.mem = &c->mem, .bytes = bytes, .chunk = c};
     file(b);
@@ -243,7 +253,9 @@ wg_status wg_pool_get(wg_pool *pool, size_t bytes, wg_block **out, wg_err *err) 
         file(rest);
     }
     pool->stats.live += b->bytes;
-    pool->stats.peak = pool->stats.live > pool->stats.peak ? pool->stats.live : pool->stats.peak;
+    bool new_peak = pool->stats.live > pool->stats.peak;
+    pool->stats.peak = new_peak ? pool->stats.live : pool->stats.peak;
+    note(pool, "get", b->bytes, new_peak);
     if (pool->poison) {
         poison(pool, b);
     }
@@ -269,6 +281,7 @@ void wg_pool_put(wg_pool *pool, wg_block *b) {
     }
     assert(!b->link && "put twice");
     pool->stats.live -= b->bytes;
+    note(pool, "put", b->bytes, false);
     if (pool->poison) {
         poison(pool, b);
     }

@@ -51,6 +51,7 @@ typedef struct wg_pool {
     size_t limit;  /* set by wg_pool_limit */
     size_t wanted; /* bytes of the last request, or of all that a plan requested together */
     bool poison;   /* for tests: fills blocks with 0xA5 when they come and go, on devices with shared memory */
+    bool log;      /* writes to stderr what comes and goes */
 
     wg_bins bins[2]; /* small and large blocks never share a chunk */
     struct wg_chunk *chunks;

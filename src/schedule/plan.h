@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "runtime/backend.h"
+#include "schedule/cost.h"
 #include "schedule/lower.h"
 
 typedef enum wg_slot_kind {
@@ -54,6 +55,7 @@ typedef struct wg_step {
     wg_product product;
     wg_scatter scatter;
     char ops[96]; /* names of the ops in it, for people */
+    wg_cost cost;
 } wg_step;
 
 typedef struct wg_plan {
@@ -67,6 +69,7 @@ typedef struct wg_plan {
     int narenas;
     int64_t kept_bytes; /* of new bytes for kept values */
     int trap_slot;      /* the engine's trap words; used if its `first` is not -1 */
+    wg_cost cost;       /* of all steps */
     int64_t work;       /* elements and multiply-adds of all steps: what the queue is chosen by */
 } wg_plan;
 
@@ -77,5 +80,7 @@ void wg_plan_free(wg_plan *plan);
  * x3 is a leaf, k5 a value that stays (k5=x3: in the bytes of x3), t7[256+64] a temporary of 64 bytes at 256 in the arena. In
  * print.c. */
 void wg_plan_print(const wg_plan *plan, wg_str *out);
+/* Appends the loops of a step: "map 128x256", "rows 128 of 10", "columns 256 of 128", "matmul 2 of 128x784x256", "scatter". */
+void wg_step_print_loops(const wg_step *s, wg_str *out);
 
 #endif

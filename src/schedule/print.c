@@ -12,8 +12,7 @@ static void print_sizes(const wg_lowered *l, const int *param, int n, wg_str *ou
     }
 }
 
-/* "map 128x256", "rows 128 of 10", "columns 256 of 128", "matmul 2 of 128x784x256", "scatter". */
-static void print_loops(const wg_step *s, wg_str *out) {
+void wg_step_print_loops(const wg_step *s, wg_str *out) {
     static const char *const mode[] = {[WG_LOOP_MAP] = "map", [WG_LOOP_ROWS] = "rows", [WG_LOOP_COLUMNS] = "columns"};
     const wg_loop *loop = &s->l.loop;
     if (s->kind == WG_GROUP_SCATTER) {
@@ -73,7 +72,7 @@ void wg_plan_print(const wg_plan *plan, wg_str *out) {
         } else {
             wg_str_add(out, "  + ");
         }
-        print_loops(s, out);
+        wg_step_print_loops(s, out);
         wg_str_addf(out, ": %s\n     ", s->ops);
         for (int written = 0; written < 2; written++) {
             wg_str_add(out, written ? " ->" : "");

@@ -28,7 +28,7 @@ static void touch(wg_graph *g, wg_node *n) {
 
 /* A backward that may still come reads what an op saves: keep it, or what it can cheaply be computed from. */
 static void save_for_backward(wg_graph *g, wg_node *n) {
-    if (!wg_node_has_history(n) || !(n->op->saves | n->op->keeps || n->extra)) {
+    if (!wg_node_has_history(n) || !(n->op->saves | n->op->keeps || n->extra) || g->peek) {
         return;
     }
     const wg_checkpoint_call *c = wg_checkpoint_of(n);
