@@ -16,6 +16,7 @@ static const char help[] =
     "  --filter TEXT  only cases whose name contains TEXT, or is NAME for =NAME; may be given again for more\n"
     "  --json FILE    write the rows to FILE as well\n"
     "  --quick        less time for each case\n"
+    "  --explain      before each row of the plans, the kernels of its last step\n"
     "  --steps N      instead of the plans, the losses of N steps of each network\n"
     "  --list         name the cases\n";
 
@@ -26,7 +27,7 @@ typedef struct options {
     const char *device, *json, *filters[MAX_FILTERS];
     size_t nfilters;
     int steps;
-    bool plan, quick, list;
+    bool plan, explain, quick, list;
 } options;
 
 static bool wanted(const options *o, const char *id) {
@@ -70,6 +71,8 @@ static int parse(int argc, char **argv, options *o) {
             o->plan = true;
         } else if (strcmp(argv[i], "--quick") == 0) {
             o->quick = true;
+        } else if (strcmp(argv[i], "--explain") == 0) {
+            o->explain = true;
         } else if (strcmp(argv[i], "--list") == 0) {
             o->list = true;
         } else if (strcmp(argv[i], "--device") == 0 && value) {
@@ -157,7 +160,7 @@ static void run_case(bench *b, const bench_case *c, row *r) {
     }
 }
 
-static void run_plan(bench *b, const plan_case *c, plan_row *r) {
+static void run_plan(bench *b, const plan_case *c, plan_row *r, const options *o) {
     char error[200];
     *r = (plan_row){.id = c->id, .target = c->target};
     b->ctx = wg_open(b->device);
@@ -168,6 +171,9 @@ static void run_plan(bench *b, const plan_case *c, plan_row *r) {
     }
     if (r->target > 0 && r->kernels > r->target) {
         plan_note(r, "more kernels than the target");
+    }
+    if (o->explain) {
+        wg_explain(b->ctx, WG_PLAN_SCOPE, stdout);
     }
     if (!close_context(b, error, sizeof error)) {
         r->note[0] = '\0';
@@ -198,7 +204,7 @@ static int run_plans(bench *b, const options *o, const char *device_name) {
     int failed = n == 0;
     plan_print_head(stdout);
     for (size_t i = 0; i < n; i++) {
-        run_plan(b, cases[i], &rows[i]);
+        run_plan(b, cases[i], &rows[i], o);
         plan_print_row(stdout, &rows[i]);
         failed += rows[i].failed;
     }

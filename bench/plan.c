@@ -11,6 +11,18 @@ void plan_note(plan_row *r, const char *format, ...) {
     va_end(args);
 }
 
+/* Of the plans of the last run; a text that two of them share counts twice. */
+static double distinct_kernels(wg_ctx *ctx) {
+    enum { PLANS = 8 };
+    wg_plan_info plans[PLANS];
+    size_t n = wg_get_plans(ctx, WG_PLAN_SCOPE, plans, PLANS);
+    double sum = 0;
+    for (size_t i = 0; i < n && i < PLANS; i++) {
+        sum += (double)plans[i].distinct;
+    }
+    return sum;
+}
+
 bool plan_measure(bench *b, plan_row *r, void (*run)(void *), void *user) {
     side s = {.run = run, .user = user, .ctx = b->ctx};
     if (!measure(&s, 1, 0.6 * b->budget)) {
@@ -20,6 +32,9 @@ bool plan_measure(bench *b, plan_row *r, void (*run)(void *), void *user) {
     double runs = (double)s.runs;
     r->kernels = (double)(y->launches - x->launches) / runs;
     r->nodes = (double)(y->nodes - x->nodes) / runs;
+    r->distinct = distinct_kernels(b->ctx);
+    r->bytes = (double)(y->bytes_moved - x->bytes_moved) / runs;
+    r->flops = (double)(y->flops - x->flops) / runs;
     r->peak = (double)y->bytes_peak;
     r->temporaries = (double)(y->bytes_peak - y->bytes_live);
     r->step = s.min;

@@ -43,6 +43,8 @@ static void norm_backward(void *user) {
         wg_eval(grads, 3);
         wg_get_stats(p->ctx, &after);
         p->kernels = after.launches - before.launches;
+        p->bytes = after.bytes_moved - before.bytes_moved;
+        p->flops = after.flops - before.flops;
     }
     wg_synchronize(p->ctx);
 }
