@@ -19,7 +19,7 @@ for reader in schedule codegen; do
     may[src/$reader]+='|runtime/backend\.h' # the device limits
 done
 for client in nn optim io; do
-    may[src/$client]="base/.*|api/fail\.h|$client/.*"
+    may[src/$client]="base/.*|api/(fail|advance)\.h|$client/.*"
 done
 may[src/tools]='-'
 for backend in opencl cuda; do
