@@ -126,7 +126,10 @@ wg_plan *wg_plan_sink(wg_planner *how, wg_plan *plan, wg_partition *part) {
                 .refused = wg_mem_alloc(n * sizeof *s.refused)};
     if (s.sink && s.refused && n <= LONG) {
         sink_all(&s, part);
-        take_back(&s);
+        /* Where all bytes together are not worth a launch there is little to choose. */
+        if (s.plan && s.cost - (int64_t)s.plan->nlaunches * TOLL > TOLL) {
+            take_back(&s);
+        }
     }
     bool better = s.plan && s.cost < cost_of(plan);
     wg_plan_free(better ? plan : s.plan);
