@@ -130,6 +130,10 @@ wg_exec *wg_plan_cache_find(wg_ctx *ctx, const wg_problem *p) {
     return e->exec;
 }
 
+const wg_exec *wg_plan_cache_newest(const wg_ctx *ctx) {
+    return ctx->plans->count > 0 ? ctx->plans->by_use.older->exec : NULL;
+}
+
 wg_exec *wg_plan_cache_get(wg_ctx *ctx, const wg_problem *p) {
     wg_plan_cache *c = ctx->plans;
     wg_exec *found = wg_plan_cache_find(ctx, p);

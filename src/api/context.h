@@ -63,6 +63,8 @@ void wg_plan_cache_free(wg_plan_cache *c);
 wg_exec *wg_plan_cache_get(wg_ctx *ctx, const wg_problem *p);
 /* The same from the cache alone; NULL, without an error, if it is not there. */
 wg_exec *wg_plan_cache_find(wg_ctx *ctx, const wg_problem *p);
+/* The plan used last; NULL if there is none. */
+const wg_exec *wg_plan_cache_newest(const wg_ctx *ctx);
 /* Visits every plan, the one longest unused first. */
 void wg_plan_cache_each(const wg_plan_cache *c, void (*visit)(wg_exec *x, void *user), void *user);
 

@@ -1,0 +1,207 @@
+/* label: null */
+/* timeout: 120 */
+/*
+ * Plans as text, on devices that compute nothing: which ops share a launch, in which order, what lies where and over what.
+ * A reader can follow each by eye: see wg_plan_print for the notation.
+ */
+#include "harness/check.h"
+
+#include "api/context.h"
+#include "schedule/plan.h"
+
+#include <string.h>
+
+static wg_tensor *given(wg_ctx *ctx, wg_shape shape) {
+    static float zeros[1 << 16];
+    return wg_keep(wg_from_f32(ctx, zeros, shape));
+}
+
+/* The plan that the next launches belong to is the newest in the cache: demand t, or end the scope, and look. */
+static void expect_plan(wg_ctx *ctx, const char *what, const char *want) {
+    const wg_exec *x = wg_plan_cache_newest(ctx);
+    cr_assert(x != NULL && !wg_failed(ctx), "%s: %s", what, wg_error(ctx));
+    wg_str text = {0};
+    wg_plan_print(x->plan, &text);
+    cr_expect_str_eq(wg_str_text(&text), want, "%s: the plan is\n%s", what, wg_str_text(&text));
+    wg_str_free(&text);
+}
+
+static wg_ctx *open_null(const char *device) {
+    wg_ctx *ctx = wg_open(device);
+    cr_assert(!wg_failed(ctx), "%s", wg_error(ctx));
+    return ctx;
+}
+
+/* A chain is one launch; its result is new. */
+Test(plan, a_chain) {
+    wg_ctx *ctx = open_null("null:gpu");
+    wg_tensor *x = given(ctx, WG_SHAPE(4, 8));
+    WG_SCOPE(ctx) {
+        wg_tensor *y = wg_tanh(wg_add_scalar(wg_mul_scalar(x, 2), 1));
+        wg_eval(&y, 1);
+        expect_plan(ctx, "chain",
+                    "1 launches, 128 bytes: 128 kept\n"
+                    "  1 map 32: mul_scalar+add_scalar+tanh\n"
+                    "      x0 -> k2\n");
+    }
+    wg_close(ctx);
+}
+
+/* Softmax over rows: three passes over a row in one launch. */
+Test(plan, softmax_is_one_launch) {
+    wg_ctx *ctx = open_null("null:gpu");
+    wg_tensor *x = given(ctx, WG_SHAPE(4, 8));
+    WG_SCOPE(ctx) {
+        wg_tensor *y = wg_softmax(x, -1);
+        wg_eval(&y, 1);
+        expect_plan(ctx, "softmax",
+                    "1 launches, 128 bytes: 128 kept\n"
+                    "  1 rows 4 of 8: amax+sub+exp+sum+div\n"
+                    "      x0 -> k4\n");
+    }
+    wg_close(ctx);
+}
+
+/* A temporary that dies gives its place to the next one; a product never writes over what it reads. */
+Test(plan, lifetimes) {
+    wg_ctx *ctx = open_null("null:gpu");
+    wg_tensor *x = given(ctx, WG_SHAPE(16, 16)), *w = given(ctx, WG_SHAPE(16, 16));
+    WG_SCOPE(ctx) {
+        wg_tensor *a = wg_matmul(x, w), *b = wg_matmul(a, w), *c = wg_matmul(b, w), *d = wg_matmul(c, w);
+        wg_eval(&d, 1);
+        expect_plan(ctx, "products",
+                    "4 launches, 3072 bytes: 1024 kept, arena 2048\n"
+                    "  1 matmul 16x16x16: matmul\n"
+                    "      x0 x1 -> t0[0+1024]\n"
+                    "  2 matmul 16x16x16: matmul\n"
+                    "      t0[0+1024] x1 -> t1[1024+1024]\n"
+                    "  3 matmul 16x16x16: matmul\n"
+                    "      t1[1024+1024] x1 -> t2[0+1024]\n"
+                    "  4 matmul 16x16x16: matmul\n"
+                    "      t2[0+1024] x1 -> k3\n");
+    }
+    wg_close(ctx);
+}
+
+/* The update of a parameter in its own bytes: in the epilogue of its gradient, after its last reader. */
+Test(plan, an_update_in_place_after_the_last_reader) {
+    wg_ctx *ctx = open_null("null:gpu");
+    wg_tensor *x = given(ctx, WG_SHAPE(8, 4)), *w1 = wg_param(given(ctx, WG_SHAPE(6, 4))),
+              *w2 = wg_param(given(ctx, WG_SHAPE(3, 6)));
+    WG_SCOPE(ctx) {
+        wg_tensor *y = wg_linear(wg_relu(wg_linear(x, w1, NULL)), w2, NULL);
+        wg_backward(wg_sum(wg_square(y), NULL, 0, false));
+        wg_tensor *p[] = {w1, w2};
+        for (int i = 0; i < 2; i++) {
+            wg_assign(p[i], wg_sub(p[i], wg_mul_scalar(wg_grad(p[i]), 0.1)));
+            wg_zero_grad(p[i]);
+        }
+    }
+    expect_plan(ctx, "step",
+                "5 launches, 768 bytes: 0 kept, arena 768\n"
+                "  1 matmul 8x4x6: matmul+relu\n"
+                "      x0 x1 -> t1[0+192]\n"
+                "  2 matmul 8x6x3: matmul+mul_scalar+ones+mul\n"
+                "      t1[0+192] x2 -> t5[256+96]\n"
+                "  3 matmul 8x3x6: matmul+le_scalar+zeros+where\n"
+                "      t5[256+96] x2 t1[0+192] -> t10[512+192]\n"
+                "  4 matmul 3x8x6: matmul+mul_scalar+sub\n"
+                "      t5[256+96] t1[0+192] x2 -> k15=x2\n"
+                "  5 matmul 6x8x4: matmul+mul_scalar+sub\n"
+                "      t10[512+192] x0 x1 -> k13=x1\n");
+    wg_close(ctx);
+}
+
+/* Somebody holds the old value: the new one gets bytes of its own. */
+Test(plan, no_update_over_a_held_value) {
+    wg_ctx *ctx = open_null("null:gpu");
+    wg_tensor *w = wg_param(given(ctx, WG_SHAPE(64)));
+    WG_SCOPE(ctx) { wg_assign(w, wg_mul_scalar(w, 0.5)); }
+    expect_plan(ctx, "nobody holds it",
+                "1 launches, 0 bytes: 0 kept\n"
+                "  1 map 64: mul_scalar\n"
+                "      x0 -> k0=x0\n");
+    wg_tensor *old = wg_keep(wg_detach(w));
+    WG_SCOPE(ctx) { wg_assign(w, wg_mul_scalar(w, 0.5)); }
+    expect_plan(ctx, "somebody holds it",
+                "1 launches, 256 bytes: 256 kept\n"
+                "  1 map 64: mul_scalar\n"
+                "      x0 -> k0\n");
+    wg_free(old);
+    wg_close(ctx);
+}
+
+/* Updates of one kind share a launch; the text does not depend on sizes. */
+Test(plan, updates_share_a_launch) {
+    wg_ctx *ctx = open_null("null:gpu");
+    wg_tensor *p[3] = {given(ctx, WG_SHAPE(5)), given(ctx, WG_SHAPE(7)), given(ctx, WG_SHAPE(3, 2))};
+    WG_SCOPE(ctx) {
+        for (int i = 0; i < 3; i++) {
+            wg_assign(p[i], wg_sub(p[i], wg_mul_scalar(wg_tanh(p[i]), 0.1 * (i + 1))));
+        }
+    }
+    expect_plan(ctx, "updates",
+                "1 launches, 0 bytes: 0 kept\n"
+                "  1 map 5: tanh+mul_scalar+sub\n"
+                "      x0 -> k2=x0\n"
+                "  + map 7: tanh+mul_scalar+sub\n"
+                "      x1 -> k5=x1\n"
+                "  + map 6: tanh+mul_scalar+sub\n"
+                "      x2 -> k8=x2\n");
+    wg_close(ctx);
+}
+
+/* Micro-batches: the second does not begin before the first has ended, and its temporaries lie where the first's did. */
+Test(plan, micro_batches_do_not_interleave) {
+    wg_ctx *ctx = open_null("null:gpu");
+    wg_tensor *x[2] = {given(ctx, WG_SHAPE(32, 8)), given(ctx, WG_SHAPE(32, 8))},
+              *w1 = wg_param(given(ctx, WG_SHAPE(8, 8))), *w2 = wg_param(given(ctx, WG_SHAPE(8, 8)));
+    WG_SCOPE(ctx) {
+        for (int i = 0; i < 2; i++) {
+            wg_backward(wg_sum(wg_square(wg_linear(wg_tanh(wg_linear(x[i], w1, NULL)), w2, NULL)), NULL, 0, false));
+        }
+    }
+    expect_plan(ctx, "two batches",
+                "10 launches, 4096 bytes: 512 kept, arena 3584\n"
+                "  1 matmul 32x8x8: matmul+tanh\n"
+                "      x0 x1 -> t1[0+1024]\n"
+                "  2 matmul 32x8x8: matmul+mul_scalar+ones+mul\n"
+                "      t1[0+1024] x2 -> t5[1024+1024]\n"
+                "  3 matmul 32x8x8: matmul+square+rsub_scalar+mul\n"
+                "      t5[1024+1024] x2 t1[0+1024] -> t10[2048+1024]\n"
+                "  4 matmul 8x32x8: matmul\n"
+                "      t5[1024+1024] t1[0+1024] -> t7[3072+256]\n"
+                "  5 matmul 8x32x8: matmul\n"
+                "      t10[2048+1024] x0 -> t11[3328+256]\n"
+                "  6 matmul 32x8x8: matmul+tanh\n"
+                "      x3 x1 -> t13[0+1024]\n"
+                "  7 matmul 32x8x8: matmul+mul_scalar+ones+mul\n"
+                "      t13[0+1024] x2 -> t17[1024+1024]\n"
+                "  8 matmul 32x8x8: matmul+square+rsub_scalar+mul\n"
+                "      t17[1024+1024] x2 t13[0+1024] -> t22[2048+1024]\n"
+                "  9 matmul 8x32x8: matmul+add\n"
+                "      t17[1024+1024] t13[0+1024] t7[3072+256] -> k24\n"
+                " 10 matmul 8x32x8: matmul+add\n"
+                "      t22[2048+1024] x3 t11[3328+256] -> k25\n");
+    wg_close(ctx);
+}
+
+/* What is cheap is computed again where it is read: the mask and the scaled value are stored by nobody. */
+Test(plan, cheap_maps_sink) {
+    wg_ctx *ctx = open_null("null:gpu");
+    wg_tensor *x = given(ctx, WG_SHAPE(256, 16)), *w = given(ctx, WG_SHAPE(16, 16));
+    WG_SCOPE(ctx) {
+        wg_tensor *h = wg_matmul(x, w), *twice = wg_mul_scalar(h, 2), *less = wg_sub_scalar(h, 1);
+        wg_tensor *rows = wg_softmax(twice, -1), *columns = wg_sum(wg_mul(less, twice), (int[]){0}, 1, false);
+        wg_eval((wg_tensor *[]){rows, columns}, 2);
+        expect_plan(ctx, "sunk",
+                    "3 launches, 32832 bytes: 16448 kept, arena 16384\n"
+                    "  1 matmul 256x16x16: matmul\n"
+                    "      x0 x1 -> t0[0+16384]\n"
+                    "  2 rows 256 of 16: mul_scalar+amax+sub+exp+sum+div\n"
+                    "      t0[0+16384] -> k7\n"
+                    "  3 columns 16 of 256: sub_scalar+mul_scalar+mul+sum\n"
+                    "      t0[0+16384] -> k9\n");
+    }
+    wg_close(ctx);
+}
