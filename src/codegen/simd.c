@@ -35,16 +35,17 @@ static void close_loops(wg_text *t, int indent) {
     }
 }
 
-static void print_stage(wg_text *t, int stage, int indent, bool *need) {
+static bool ends_in(const wg_loop *loop, int inst, int stage) {
+    return wg_text_is_reduction(&loop->inst[inst]) && loop->inst[inst].stage == stage + 1;
+}
+
+/* The results of a stage's reductions, from their accumulators. */
+static void print_results(wg_text *t, int stage, int indent) {
     const wg_loop *loop = &t->l->loop;
     bool on_rows = loop->mode == WG_LOOP_ROWS;
-    wg_text_stage_begin(t, stage, indent, need);
-    int in = open_loops(t, indent);
-    wg_text_stage_step(t, stage, in, need, on_rows, on_rows ? "lane_numbers(i, 1)" : "splat_i64(r0)");
-    close_loops(t, in);
     for (int i = 0; i < loop->ninsts; i++) {
         const wg_inst *r = &loop->inst[i];
-        if (!wg_text_is_reduction(r) || r->stage != stage + 1) {
+        if (!ends_in(loop, i, stage)) {
             continue;
         }
         const char *type = wg_text_type(loop->inst[r->a].dtype);
@@ -62,6 +63,15 @@ static void print_stage(wg_text *t, int stage, int indent, bool *need) {
     }
 }
 
+static void print_stage(wg_text *t, int stage, int indent, bool *need) {
+    bool on_rows = t->l->loop.mode == WG_LOOP_ROWS;
+    wg_text_stage_begin(t, stage, indent, need);
+    int in = open_loops(t, indent);
+    wg_text_stage_step(t, stage, in, need, on_rows, on_rows ? "lane_numbers(i, 1)" : "splat_i64(r0)");
+    close_loops(t, in);
+    print_results(t, stage, indent);
+}
+
 /* Everything of one unit's results: between and in the loops over the reduced axes, stage by stage. */
 static void print_body(wg_text *t, int indent, bool *need) {
     const wg_loop *loop = &t->l->loop;
@@ -75,6 +85,76 @@ static void print_body(wg_text *t, int indent, bool *need) {
             print_stage(t, s, indent, need);
         }
     }
+}
+
+/* ---- one pass over columns -------------------------------------------------------------------------------------------- */
+
+/* The accumulators of strip j, into registers or back from them. */
+static void move_strip(wg_text *t, bool back, int indent) {
+    const wg_loop *loop = &t->l->loop;
+    for (int i = 0; i < loop->ninsts; i++) {
+        if (!ends_in(loop, i, 0)) {
+            continue;
+        }
+        const char *type = wg_text_register(loop->inst[loop->inst[i].a].dtype);
+        bool where = loop->inst[i].prim == WG_P_RARGMAX;
+        wg_str_addf(&t->body, back ? "%*s%s c%d = s%d[j];\n" : "%*s%.0ss%d[j] = c%d;\n", indent, "", type, i, i);
+        if (where) {
+            wg_str_addf(&t->body, back ? "%*svi64 w%d = t%d[j];\n" : "%*st%d[j] = w%d;\n", indent, "", i, i);
+        }
+    }
+}
+
+static void open_strips(wg_text *t, int indent) {
+    wg_str_addf(&t->body,
+                "%*sfor (int j = 0; j < strips; j++) {\n"
+                "%*sconst i64 i = i0 + 16 * j;\n"
+                "%*sconst int n = end - i < 16 ? (int)(end - i) : 16;\n",
+                indent, "", indent + 4, "", indent + 4, "");
+}
+
+/* Row by row, each row over many strips of 16 columns: a strip alone would touch a page of memory for every 64 bytes. Each
+ * column's chain of additions is the same. */
+static void print_columns(wg_text *t, int indent, bool *need) {
+    const wg_loop *loop = &t->l->loop;
+    wg_str *s = &t->body;
+    wg_str_addf(s, "%*sfor (i64 i0 = first; i0 < end; i0 += 16 * %d) {\n", indent, "", WG_STRIPS);
+    indent += 4;
+    wg_str_addf(s, "%*sconst int strips = end - i0 < 16 * %d ? (int)(end - i0 + 15) / 16 : %d;\n", indent, "",
+                WG_STRIPS, WG_STRIPS);
+    for (int i = 0; i < loop->ninsts; i++) {
+        if (ends_in(loop, i, 0)) {
+            const char *type = wg_text_register(loop->inst[loop->inst[i].a].dtype);
+            wg_str_addf(s, "%*s%s s%d[%d];\n", indent, "", type, i, WG_STRIPS);
+            if (loop->inst[i].prim == WG_P_RARGMAX) {
+                wg_str_addf(s, "%*svi64 t%d[%d];\n", indent, "", i, WG_STRIPS);
+            }
+        }
+    }
+    wg_str_addf(s, "%*sfor (int j = 0; j < strips; j++) {\n", indent, "");
+    wg_text_stage_begin(t, 0, indent + 4, need);
+    move_strip(t, false, indent + 4);
+    wg_str_addf(s, "%*s}\n", indent, "");
+
+    int in = open_loops(t, indent);
+    open_strips(t, in);
+    move_strip(t, true, in + 4);
+    wg_text_kept(t, 0, false, in + 4);
+    wg_text_stage_step(t, 0, in + 4, need, false, "splat_i64(r0)");
+    move_strip(t, false, in + 4);
+    wg_str_addf(s, "%*s}\n", in, "");
+    close_loops(t, in);
+
+    open_strips(t, indent);
+    move_strip(t, true, indent + 4);
+    wg_text_kept(t, 0, false, indent + 4);
+    wg_text_stores(t, 0, false, indent + 4);
+    print_results(t, 0, indent + 4);
+    wg_text_kept(t, 1, true, indent + 4);
+    wg_text_kept(t, 1, false, indent + 4);
+    wg_text_stores(t, 1, false, indent + 4);
+    wg_str_addf(s, "%*s}\n", indent, "");
+    wg_str_addf(s, "%*s}\n", indent - 4, "");
 }
 
 void wg_text_simd(wg_text *t) {
@@ -112,11 +192,15 @@ void wg_text_simd(wg_text *t) {
     } else {
         wg_text_kept(t, 0, true, 8);
         wg_str_add(
-            s, "        const i64 first = u % blocks * block, end = first + block < inner ? first + block : inner;\n"
-               "        for (i64 i = first; i < end; i += 16) {\n"
-               "            const int n = end - i < 16 ? (int)(end - i) : 16;\n");
-        print_body(t, 12, need);
-        wg_str_add(s, "        }\n");
+            s, "        const i64 first = u % blocks * block, end = first + block < inner ? first + block : inner;\n");
+        if (loop->mode == WG_LOOP_COLUMNS && loop->nstages == 1) {
+            print_columns(t, 8, need);
+        } else {
+            wg_str_add(s, "        for (i64 i = first; i < end; i += 16) {\n"
+                          "            const int n = end - i < 16 ? (int)(end - i) : 16;\n");
+            print_body(t, 12, need);
+            wg_str_add(s, "        }\n");
+        }
     }
     wg_str_add(s, "    }\n");
     wg_text_leave(t);

@@ -199,7 +199,9 @@ static void cut(wg_lowering *l, size_t cache_bytes) {
         return;
     }
     if (loop->mode == WG_LOOP_COLUMNS) {
-        block = WG_LANES;
+        /* Wide blocks read longer pieces of each row; enough of them keep the cores busy. */
+        const int64_t most = WG_LANES * WG_STRIPS, share = ceil_div(inner * rows, 8 * WG_LANES) * WG_LANES;
+        block = share < WG_LANES ? WG_LANES : share < most ? share : most;
     } else {
         int64_t want = rows >= units ? inner : inner / (units / (rows ? rows : 1));
         block = ceil_div(want > least ? want : least, WG_LANES) * WG_LANES;

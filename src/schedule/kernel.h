@@ -16,6 +16,7 @@
 #include "graph/graph.h"
 
 #define WG_LANES 16
+#define WG_STRIPS 64 /* of 16 columns each, that the simd form sums side by side */
 #define WG_MAX_BUFFERS 24
 #define WG_MAX_PARAMS 110
 #define WG_MAX_INSTS 512
