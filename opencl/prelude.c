@@ -1,7 +1,8 @@
 /* The dialect's macros in OpenCL C 1.2: the head of every program text. */
 #include "opencl/internal.h"
 
-/* FP_CONTRACT OFF: results do not depend on what was fused. Index macros are int: a launch stays below 2^31 items. */
+/* FP_CONTRACT OFF: results do not depend on what was fused. Barriers order global memory too: a row may be written over once
+ * its sum is there. Index macros are int: a launch stays below 2^31 items. */
 static const char prelude[] =
     "#pragma OPENCL FP_CONTRACT OFF\n"
     "#ifdef cl_khr_fp64\n"
@@ -27,7 +28,7 @@ static const char prelude[] =
     "#define LSZ(d) ((int)get_local_size(d))\n"
     "#define GRP(d) ((int)get_group_id(d))\n"
     "#define NGRP(d) ((int)get_num_groups(d))\n"
-    "#define BARRIER_LOCAL() barrier(CLK_LOCAL_MEM_FENCE)\n";
+    "#define BARRIER_LOCAL() barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)\n";
 
 const char *wg_cl_prelude(const wg_device *dev) {
     (void)dev;
