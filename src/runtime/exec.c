@@ -172,6 +172,11 @@ static wg_status launch(wg_engine *e, const wg_exec *x, int step, const wg_probl
     const wg_lowered *l = &x->plan->steps[step].l;
     int64_t params[WG_MAX_PARAMS];
     const wg_mem *buffers[WG_MAX_BUFFERS];
+    if (s->product) {
+        wg_status status = wg_library_run(e, x, step, err);
+        e->launches += status == WG_OK;
+        return status;
+    }
     wg_exec_params(x, step, p, params);
     if (e->dev.limits->interprets) {
         return interpret(e, x, step, params, err);
@@ -185,7 +190,8 @@ static wg_status launch(wg_engine *e, const wg_exec *x, int step, const wg_probl
                         .buffers = buffers,
                         .nbuffers = l->nbuffers,
                         .params = params,
-                        .param_bytes = (size_t)s->nparams * sizeof *params};
+                        .param_bytes = (size_t)s->nparams * sizeof *params,
+                        .ops = x->plan->steps[step].ops};
     wg_status status = wg_dev_launch(&e->dev, x->queue, &launch, err);
     e->launches += status == WG_OK;
     return status;
@@ -234,6 +240,8 @@ wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err
     if (status == WG_OK) {
         locate(x);
         status = x->table_words && !e->dev.limits->interprets ? wg_bundle_bind(e, x, p, err) : WG_OK;
+        bool whole = !e->dev.watch; /* who watches wants each launch by itself */
+        status = status == WG_OK && whole ? wg_dev_plan_begin(&e->dev, &x->recording, err) : status;
     }
     if (status != WG_OK) {
         e->pool.wanted = (size_t)wg_plan_bytes(x->plan);
@@ -258,6 +266,11 @@ wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err
             wg_err_clear(&why);
             mark_lost(x, p, i);
         }
+    }
+    wg_status ended = wg_dev_plan_end(&e->dev, status == WG_OK, err);
+    if (status == WG_OK && ended != WG_OK) {
+        mark_lost(x, p, x->plan->nsteps);
+        status = ended;
     }
     if (status != WG_OK) {
         release(e, x, true);
