@@ -38,6 +38,7 @@ typedef struct wg_limits {
     bool has_f64;
     bool inline_queue; /* queue 1 exists: runs small launches in the calling thread at once */
     bool interprets;   /* no kernels: the executor interprets fused groups on the host */
+    bool gemm_library; /* gemm() is there: products of f32 and f64 get a step, and bytes, of their own */
 } wg_limits;
 
 /* Kernels may read (and ignore) this many bytes past the end of an allocation: vectors are loaded whole. */
@@ -45,7 +46,7 @@ typedef struct wg_limits {
 
 /* One allocation. Kernels take (handle, element offset). */
 typedef struct wg_mem {
-    void *handle; /* cl_mem, CUdeviceptr, host pointer */
+    void *handle; /* cl_mem, a struct of the backend's, host pointer */
     char *host;   /* the same bytes in the host's address space if limits.shared_memory, else NULL */
     size_t bytes;
 } wg_mem;
@@ -68,6 +69,19 @@ typedef struct wg_launch {
 typedef struct wg_launch_time {
     double from, to;
 } wg_launch_time;
+
+/* C[b,i,j] = sum over k of A[b,i,k] B[b,k,j]; offsets and strides in elements. C is contiguous. */
+typedef struct wg_gemm_call {
+    wg_dtype dtype;
+    int64_t m, n, k, batch;
+    const wg_mem *a, *b, *c;
+    int64_t a_offset, a_row, a_col, a_batch;
+    int64_t b_offset, b_row, b_col, b_batch;
+    int64_t c_offset;
+} wg_gemm_call;
+
+/* What a backend keeps of a plan that is run again and again: a list of launches, made one. */
+typedef struct wg_replay wg_replay;
 
 typedef struct wg_backend {
     const char *name; /* "opencl": what stands before the colon in a device name */
@@ -103,13 +117,29 @@ typedef struct wg_backend {
     /* Waits for both queues. After it, host pointers show what kernels wrote. */
     wg_status (*sync)(wg_device *dev, wg_err *err);
 
+    /* From here on slots may be NULL. */
+
     /*
-     * Optional, both or neither. timing begins or ends the timing of launches, and waits for those before. times waits,
+     * Both or neither. timing begins or ends the timing of launches, and waits for those before. times waits,
      * hands out the times of the launches since it, or timing, was called last, in their order, and forgets them; it
      * returns how many it has, at most n. Fewer than were launched: there was no memory for the others.
      */
     wg_status (*timing)(wg_device *dev, bool on, wg_err *err);
     size_t (*times)(wg_device *dev, wg_launch_time *out, size_t n);
+
+    /*
+     * The launches between plan_begin and plan_end are one run of a plan on WG_QUEUE_MAIN, with no other call in between.
+     * *plan, NULL before the first run, is what the backend keeps of it until plan_drop. Launches may be held back and
+     * done, all or none, by plan_end; with `run` false it forgets those it holds.
+     */
+    wg_status (*plan_begin)(wg_device *dev, wg_replay **plan, wg_err *err);
+    wg_status (*plan_end)(wg_device *dev, bool run, wg_err *err);
+    void (*plan_drop)(wg_device *dev, wg_replay *plan);
+
+    /* A vendor's matrix product, if limits.gemm_library; in order with launches. Strides alone decide whether it takes a
+     * call. Its sums may be in another order than our kernel's. */
+    bool (*gemm_takes)(const wg_gemm_call *call);
+    wg_status (*gemm)(wg_device *dev, const wg_gemm_call *call, wg_err *err);
 } wg_backend;
 
 /* Every backend of this build, best first, NULL at the end. */

@@ -56,6 +56,13 @@ static bool map_level(const wg_partition *p, int group, const wg_task *t, wg_lev
     return n == all || (g->reduced && n == kept);
 }
 
+/* A product that a library computes: it leaves bytes, and takes in nothing. */
+static bool is_apart(const wg_partition *p, int group) {
+    const wg_group *g = &p->groups[group];
+    uint8_t dtype = p->problem->tasks[g->entries[0].task].node->dtype;
+    return p->products_apart && g->kind == WG_GROUP_MATMUL && (dtype == WG_F32 || dtype == WG_F64);
+}
+
 static bool join(wg_partition *p, int group, int task) {
     wg_level level;
     wg_place_demand d = {0};
@@ -63,7 +70,7 @@ static bool join(wg_partition *p, int group, int task) {
     if (!p->limit || group < 0 || !map_level(p, group, t, &level) || !wg_place_fits(p, group, task, level, &d)) {
         return false;
     }
-    if (p->groups[group].kind == WG_GROUP_MATMUL && t->node->op->elsewhere) {
+    if (is_apart(p, group) || (p->groups[group].kind == WG_GROUP_MATMUL && t->node->op->elsewhere)) {
         return false;
     }
     wg_place_make_way(p, group, task, level);
@@ -82,7 +89,7 @@ static bool store_reordered(wg_partition *p, int task) {
     int group = p->places[ref].group;
     const wg_entry *e = wg_place_entry(p, group, ref);
     wg_view w;
-    if (!e || e->level != WG_LEVEL_ELEM || p->groups[group].kind == WG_GROUP_SCATTER ||
+    if (!e || e->level != WG_LEVEL_ELEM || p->groups[group].kind == WG_GROUP_SCATTER || is_apart(p, group) ||
         p->groups[group].cost >= p->limit || !wg_reordered_view(p->problem, &p->groups[group], task, &w)) {
         return false;
     }
@@ -298,8 +305,8 @@ static void settle_floats(wg_partition *p) {
     }
 }
 
-bool wg_partition_make(const wg_problem *p, int limit, const bool *sink, wg_partition *out) {
-    *out = (wg_partition){.problem = p, .limit = limit, .sink = sink};
+bool wg_partition_make(const wg_problem *p, int limit, bool products_apart, const bool *sink, wg_partition *out) {
+    *out = (wg_partition){.problem = p, .limit = limit, .products_apart = products_apart, .sink = sink};
     out->places = wg_mem_alloc(p->ntasks * sizeof *out->places);
     out->leaf_recent = wg_mem_alloc(p->nleaves * sizeof *out->leaf_recent);
     if (!out->places || !out->leaf_recent) {

@@ -65,12 +65,14 @@ typedef struct wg_partition {
     wg_group *groups;
     size_t ngroups, group_cap;
     int limit;   /* instructions of a kernel; 0: one op each */
+    bool products_apart;
     bool failed; /* out of memory */
 } wg_partition;
 
-/* limit: instructions of a kernel, 0 for a kernel for each op. sink: which maps sink to their consumers, a flag for each
- * task, or NULL. False when there is no memory. The result is freed either way by wg_partition_free. */
-bool wg_partition_make(const wg_problem *p, int limit, const bool *sink, wg_partition *out);
+/* limit: instructions of a kernel, 0 for a kernel for each op. products_apart: nothing joins a product of floats, which a
+ * library computes. sink: which maps sink to their consumers, a flag for each task, or NULL. False when there is no memory.
+ * The result is freed either way by wg_partition_free. */
+bool wg_partition_make(const wg_problem *p, int limit, bool products_apart, const bool *sink, wg_partition *out);
 void wg_partition_free(wg_partition *p);
 
 /* Numbers the groups in the order they run: early ones first. order[i] is a group number; ngroups entries. */

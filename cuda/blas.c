@@ -1,0 +1,137 @@
+/* Matrix products by cuBLAS. It counts columns first: what it is given are the transposes, C' = B' A'. */
+#include "cuda/internal.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What NVIDIA recommends from compute capability 9.0 on; before, 4 MiB. Our own, as cuBLAS must not allocate while its
+ * launches are captured. */
+static size_t workspace_bytes(const wg_device *dev) { return (size_t)(dev->target.arch >= 90 ? 32 : 4) << 20; }
+
+static bool flag(const char *name, bool otherwise) {
+    const char *value = getenv(name);
+    return value && *value ? strcmp(value, "0") != 0 : otherwise;
+}
+
+void wg_cuda_open_blas(wg_device *dev, wg_err *why) {
+    if (!flag("WENGERT_CUBLAS", true)) {
+        wg_err_set(why, WG_ERR_UNSUPPORTED, "WENGERT_CUBLAS=0");
+        return;
+    }
+    const wg_blas_api *blas = wg_blas_load(why);
+    if (!blas) {
+        return;
+    }
+    wg_blas_status code = blas->cublasCreate_v2(&dev->blas_handle);
+    if (code) {
+        dev->blas_handle = NULL;
+        wg_err_set(why, WG_ERR_UNSUPPORTED, "cuBLAS does not start: status %u", code);
+        return;
+    }
+    dev->blas = blas;
+    bool done = dev->cu->cuMemAlloc_v2(&dev->workspace, workspace_bytes(dev)) == WG_CU_SUCCESS;
+    dev->workspace = done ? dev->workspace : 0;
+    done = done && blas->cublasSetStream_v2(dev->blas_handle, dev->main) == 0 && /* which forgets the workspace */
+           blas->cublasSetWorkspace_v2(dev->blas_handle, (void *)(uintptr_t)dev->workspace, workspace_bytes(dev)) == 0;
+    if (!done) {
+        wg_cuda_close_blas(dev);
+        wg_err_set(why, WG_ERR_UNSUPPORTED, "no memory for cuBLAS to work in");
+        return;
+    }
+    dev->tf32 = flag("WENGERT_TF32", false);
+}
+
+void wg_cuda_close_blas(wg_device *dev) {
+    if (dev->blas_handle) {
+        dev->blas->cublasDestroy_v2(dev->blas_handle);
+    }
+    if (dev->workspace) {
+        dev->cu->cuMemFree_v2(dev->workspace);
+    }
+    dev->blas_handle = NULL;
+    dev->workspace = 0;
+    dev->blas = NULL;
+}
+
+/* An operand as cuBLAS has it: op N when the elements of a column of the transpose, of a row here, are neighbours. */
+static bool operand(int64_t rows, int64_t cols, int64_t row, int64_t col, int64_t *op, int64_t *ld) {
+    bool along = col == 1 || cols == 1, across = row == 1 || rows == 1;
+    int64_t row_ld = rows == 1 && row < cols ? cols : row, col_ld = cols == 1 && col < rows ? rows : col;
+    if (along && row_ld >= cols) {
+        *op = WG_BLAS_OP_N;
+        *ld = row_ld;
+    } else if (across && col_ld >= rows) {
+        *op = WG_BLAS_OP_T;
+        *ld = col_ld;
+    } else {
+        return false;
+    }
+    return *ld <= INT_MAX;
+}
+
+/* False if cuBLAS cannot step through an operand like that. */
+static bool translate(const wg_gemm_call *c, wg_cuda_product *p) {
+    *p = (wg_cuda_product){.f64 = c->dtype == WG_F64,
+                           .m = c->m,
+                           .n = c->n,
+                           .k = c->k,
+                           .batch = c->batch,
+                           .a_offset = c->a_offset,
+                           .a_batch = c->a_batch,
+                           .b_offset = c->b_offset,
+                           .b_batch = c->b_batch,
+                           .c_offset = c->c_offset};
+    return operand(c->m, c->k, c->a_row, c->a_col, &p->a_op, &p->a_ld) &&
+           operand(c->k, c->n, c->b_row, c->b_col, &p->b_op, &p->b_ld);
+}
+
+bool wg_cuda_gemm_takes(const wg_gemm_call *c) {
+    const int64_t sizes[] = {c->m, c->n, c->k, c->batch};
+    bool fits = c->dtype == WG_F32 || c->dtype == WG_F64;
+    for (int i = 0; i < 4; i++) {
+        fits = fits && sizes[i] > 0 && sizes[i] <= INT_MAX;
+    }
+    wg_cuda_product p;
+    return fits && c->a_batch >= 0 && c->b_batch >= 0 && translate(c, &p);
+}
+
+wg_status wg_cuda_send_product(wg_device *dev, const wg_cuda_call *call, wg_err *err) {
+    const wg_cuda_product *p = call->params;
+    const double one64 = 1, zero64 = 0;
+    const float one32 = 1, zero32 = 0;
+    const void *one = p->f64 ? (const void *)&one64 : &one32, *zero = p->f64 ? (const void *)&zero64 : &zero32;
+    unsigned type = p->f64 ? WG_BLAS_R_64F : WG_BLAS_R_32F;
+    unsigned compute = p->f64 ? WG_BLAS_COMPUTE_64F : dev->tf32 ? WG_BLAS_COMPUTE_32F_FAST_TF32 : WG_BLAS_COMPUTE_32F;
+    uint64_t size = p->f64 ? sizeof(double) : sizeof(float);
+    void *a = (void *)(uintptr_t)(call->pointers[0] + (uint64_t)p->a_offset * size);
+    void *b = (void *)(uintptr_t)(call->pointers[1] + (uint64_t)p->b_offset * size);
+    void *c = (void *)(uintptr_t)(call->pointers[2] + (uint64_t)p->c_offset * size);
+    wg_blas_status code = dev->blas->cublasGemmStridedBatchedEx(
+        dev->blas_handle, (unsigned)p->b_op, (unsigned)p->a_op, (int)p->n, (int)p->m, (int)p->k, one, b, type,
+        (int)p->b_ld, p->b_batch, a, type, (int)p->a_ld, p->a_batch, zero, c, type, (int)p->n, p->m * p->n,
+        (int)p->batch, compute, WG_BLAS_GEMM_DEFAULT);
+    if (code == 0) {
+        return WG_OK;
+    }
+    return wg_err_set(err, WG_ERR_LAUNCH, "cuBLAS refused a product of [%lld,%lld] and [%lld,%lld]: status %u",
+                      (long long)p->m, (long long)p->k, (long long)p->k, (long long)p->n, code);
+}
+
+wg_status wg_cuda_gemm(wg_device *dev, const wg_gemm_call *c, wg_err *err) {
+    wg_cuda_product product;
+    if (!translate(c, &product)) {
+        return wg_err_set(err, WG_ERR_UNSUPPORTED, "cuBLAS does not take these strides");
+    }
+    wg_status status = wg_cuda_enter(dev, WG_ERR_LAUNCH, err);
+    const wg_mem *const mem[] = {c->a, c->b, c->c};
+    wg_cu_pointer pointers[3];
+    for (int i = 0; i < 3 && status == WG_OK; i++) {
+        pointers[i] = ((const wg_cuda_mem *)mem[i]->handle)->pointer;
+        status = wg_cuda_take(dev, mem[i], err);
+    }
+    const wg_cuda_call call = {
+        .npointers = 3, .pointers = pointers, .params = &product, .param_bytes = sizeof product};
+    return status ? status : wg_cuda_submit(dev, &call, err);
+}

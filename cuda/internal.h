@@ -1,0 +1,179 @@
+/* What the files of the CUDA backend share: the structs behind the handles of the vtable. */
+#ifndef WG_CUDA_INTERNAL_H
+#define WG_CUDA_INTERNAL_H
+
+#include "base/str.h"
+#include "cuda/loader.h"
+#include "runtime/backend.h"
+
+#include <sys/types.h>
+
+extern const wg_backend wg_backend_cuda;
+
+/* ---- errors.c ---- */
+
+/* "CUDA_ERROR_OUT_OF_MEMORY" and so on. */
+const char *wg_cu_error_name(const wg_cu_api *cu, wg_cu_result code);
+/* True for errors after which a context refuses everything. */
+bool wg_cu_is_fatal(wg_cu_result code);
+/*
+ * Fills *err with "what: CUDA_NAME (700)" and more where it helps. Lack of memory gives WG_ERR_DEVICE_MEM, other codes
+ * status. A fatal code loses the device: the text names the kernels it may come from, and is kept for wg_cuda_usable.
+ */
+wg_status wg_cuda_fail(wg_device *dev, wg_err *err, wg_status status, wg_cu_result code, const char *what);
+/* Before any other call: makes the context current. Fails for a device that is lost, or inherited by fork. */
+wg_status wg_cuda_enter(wg_device *dev, wg_status status, wg_err *err);
+
+/* ---- find.c ---- */
+
+enum { WG_CUDA_MAX_FOUND = 64 };
+
+typedef struct wg_cuda_found {
+    wg_cu_device id;
+    int major, minor; /* compute capability */
+    int multiprocessors;
+    size_t bytes;
+    char name[128];
+} wg_cuda_found;
+
+typedef struct wg_cuda_list {
+    size_t n;
+    wg_cuda_found found[WG_CUDA_MAX_FOUND];
+} wg_cuda_list;
+
+wg_status wg_cuda_find(const wg_cu_api *cu, wg_cuda_list *out, wg_err *err);
+/* The device a selector means: a number, part of a name, "gpu", or "" for the first. */
+const wg_cuda_found *wg_cuda_select(const wg_cuda_list *list, const char *selector, wg_err *err);
+
+/* ---- target.c: what kernels are compiled with and for ---- */
+
+typedef struct wg_cuda_target {
+    const wg_rtc_api *rtc;
+    int major, minor; /* version of NVRTC */
+    int arch;         /* 90 for compute capability 9.0 */
+    bool ptx;         /* NVRTC does not know the device: PTX of an older one, which the driver translates */
+    char options[256]; /* in one line; the first is the architecture */
+} wg_cuda_target;
+
+/* Chooses for a device; WG_ERR_NO_DEVICE when NVRTC is missing or too new for it. */
+wg_status wg_cuda_target_of(const wg_cuda_found *found, wg_cuda_target *out, wg_err *err);
+/* Compiles; *image is from base/alloc.h. WG_ERR_BUILD carries the log and the numbered source. */
+wg_status wg_cuda_compile(const wg_cuda_target *target, const char *text, char **image, size_t *bytes, wg_err *err);
+
+/* ---- cache.c: compiled kernels on disk ---- */
+
+/* $WENGERT_CACHE_DIR, $XDG_CACHE_HOME/wengert or ~/.cache/wengert; false if there is none. */
+bool wg_cuda_cache_dir(wg_str *out);
+/* What was put under this key, compared in full; NULL if nothing was, or the file is damaged. From base/alloc.h. */
+char *wg_cuda_cache_get(const char *dir, const char *key, size_t key_bytes, size_t *bytes);
+/* False if it could not be kept: a folder that cannot be written costs time only. */
+bool wg_cuda_cache_put(const char *dir, const char *key, size_t key_bytes, const char *image, size_t bytes);
+
+/* ---- device.c ---- */
+
+enum { WG_CUDA_SLOTS = 4, WG_CUDA_SLOT_BYTES = 1 << 20 };
+
+/* A piece of pinned memory that bytes cross in. */
+typedef struct wg_cuda_slot {
+    wg_cu_event done; /* of its last copy */
+    bool busy;
+} wg_cuda_slot;
+
+/* Behind wg_mem.handle. Serial numbers of the device, see memory.c. */
+typedef struct wg_cuda_mem {
+    wg_cu_pointer pointer;
+    uint64_t used;    /* the last launch that took it */
+    uint64_t arrived; /* the last write to it */
+} wg_cuda_mem;
+
+struct wg_device {
+    const wg_cu_api *cu;
+    wg_cu_device id;
+    wg_cu_context context; /* the primary one */
+    wg_cu_stream main;     /* launches and memory */
+    wg_cu_stream copy;     /* transfers */
+    wg_cu_event launched_mark, copied_mark;
+    uint64_t launched, finished; /* launches so far, and those known to be done */
+    uint64_t copied, joined;     /* writes so far, and those the main stream waits for */
+    char *staging;               /* pinned: WG_CUDA_SLOTS times WG_CUDA_SLOT_BYTES */
+    wg_cuda_slot slots[WG_CUDA_SLOTS];
+    int next_slot;
+    bool pools;       /* memory is allocated in the order of the main stream */
+    bool sync_always; /* $WENGERT_CUDA_SYNC: waits after each launch, so that an error names its kernel */
+    wg_cuda_target target;
+    wg_str cache_dir;
+    const wg_blas_api *blas; /* NULL: no cuBLAS */
+    wg_blas_handle blas_handle;
+    wg_cu_pointer workspace;
+    bool tf32;
+    struct wg_replay *recording; /* the plan whose launches are being held back */
+    char last_kernel[64];        /* the newest launch, for messages */
+    char lost[512];              /* why the device cannot be used any more; "" while it can */
+    pid_t pid;                   /* a forked child may call nothing */
+    wg_limits limits;
+};
+
+/* ---- the slots of the vtable ---- */
+
+wg_status wg_cuda_alloc(wg_device *dev, size_t bytes, wg_mem *out, wg_err *err);
+void wg_cuda_free(wg_device *dev, wg_mem *mem);
+wg_status wg_cuda_write(wg_device *dev, const wg_mem *mem, size_t offset, const void *src, size_t bytes, wg_err *err);
+wg_status wg_cuda_read(wg_device *dev, const wg_mem *mem, size_t offset, void *dst, size_t bytes, wg_err *err);
+wg_status wg_cuda_build(wg_device *dev, wg_queue queue, const char *text, const char *const *names, size_t n,
+                        wg_program **program, wg_kernel **kernels, wg_err *err);
+void wg_cuda_unbuild(wg_device *dev, wg_program *program);
+wg_status wg_cuda_launch(wg_device *dev, wg_queue queue, const wg_launch *l, wg_err *err);
+wg_status wg_cuda_sync(wg_device *dev, wg_err *err);
+wg_status wg_cuda_plan_begin(wg_device *dev, wg_replay **plan, wg_err *err);
+wg_status wg_cuda_plan_end(wg_device *dev, bool run, wg_err *err);
+void wg_cuda_plan_drop(wg_device *dev, wg_replay *plan);
+bool wg_cuda_gemm_takes(const wg_gemm_call *call);
+wg_status wg_cuda_gemm(wg_device *dev, const wg_gemm_call *call, wg_err *err);
+
+/* ---- memory.c, queue.c, blas.c: what they do for each other ---- */
+
+/* Pinned memory and its events; undone by close_transfers, also after a failure. */
+wg_status wg_cuda_open_transfers(wg_device *dev, wg_err *err);
+void wg_cuda_close_transfers(wg_device *dev);
+/* Before work on the main stream that takes mem: it waits for bytes on their way there. */
+wg_status wg_cuda_take(wg_device *dev, const wg_mem *mem, wg_err *err);
+
+/* cuBLAS, if it can be used; why not goes to *why. Closing allows for a device without. */
+void wg_cuda_open_blas(wg_device *dev, wg_err *why);
+void wg_cuda_close_blas(wg_device *dev);
+
+struct wg_kernel {
+    wg_cu_function function;
+    char name[64];
+    int max_threads; /* of a group */
+};
+
+enum { WG_CUDA_MAX_ARGS = 64 };
+
+/* A launch as the driver takes it: device pointers, then the struct. */
+typedef struct wg_cuda_call {
+    const wg_kernel *kernel; /* NULL: a product of pointers[0] and [1] into [2]; params is a wg_cuda_product */
+    uint32_t groups[3], local[3];
+    int npointers;
+    size_t param_bytes; /* a multiple of 8 */
+    const wg_cu_pointer *pointers;
+    const void *params;
+} wg_cuda_call;
+
+/* A wg_gemm_call in cuBLAS's terms; no padding, so that two can be compared as bytes. */
+typedef struct wg_cuda_product {
+    int64_t f64, m, n, k, batch;
+    int64_t a_op, a_ld, a_offset, a_batch;
+    int64_t b_op, b_ld, b_offset, b_batch;
+    int64_t c_offset;
+} wg_cuda_product;
+
+/* Sends it to the main stream. */
+wg_status wg_cuda_send(wg_device *dev, const wg_cuda_call *call, wg_err *err);
+wg_status wg_cuda_send_product(wg_device *dev, const wg_cuda_call *call, wg_err *err);
+/* Sends it now, or keeps it for the end of the plan. */
+wg_status wg_cuda_submit(wg_device *dev, const wg_cuda_call *call, wg_err *err);
+/* Keeps a copy in the plan under way. */
+wg_status wg_cuda_record(wg_device *dev, const wg_cuda_call *call, wg_err *err);
+
+#endif
