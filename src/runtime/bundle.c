@@ -105,12 +105,11 @@ static void gather(const wg_exec *x, const wg_problem *p, int lead, int first, i
 
 wg_status wg_bundle_bind(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err) {
     size_t bytes = x->table_words * sizeof *x->rows;
-    if (!x->dev) {
+    if (!x->table.handle) {
         wg_status status = wg_dev_alloc(&e->dev, bytes, &x->table, err);
         if (status != WG_OK) {
             return status;
         }
-        x->dev = &e->dev;
     }
     for (int i = 0; i < x->plan->nsteps; i += x->plan->steps[i].bundle) {
         int end = i + x->plan->steps[i].bundle;

@@ -137,6 +137,19 @@ static bool compile_matmul(const wg_engine *e, wg_exec *x, wg_step *step, wg_exe
     return true;
 }
 
+/* What a library computes needs no kernel. */
+static bool compile_product(const wg_engine *e, wg_exec *x, wg_step *step, wg_exec_step *s, wg_kernel_want *want) {
+    wg_gemm_call call;
+    if (!wg_library_takes(&e->dev, step, &call)) {
+        return compile_matmul(e, x, step, s, want);
+    }
+    s->product = wg_mem_alloc(sizeof *s->product);
+    if (s->product) {
+        *s->product = call;
+    }
+    return s->product != NULL;
+}
+
 /* The parameters as a run starts from them, and which of them it fills in. */
 static bool settle_params(wg_exec_step *s, const wg_lowered *l) {
     s->nparams = l->nparams;
@@ -165,7 +178,7 @@ static bool compile_steps(const wg_engine *e, wg_exec *x, wg_kernel_want *wants)
             }
             break;
         case WG_GROUP_MATMUL:
-            if (!compile_matmul(e, x, step, s, &wants[i])) {
+            if (!compile_product(e, x, step, s, &wants[i])) {
                 return false;
             }
             break;
@@ -198,6 +211,7 @@ wg_exec *wg_exec_make(wg_engine *e, wg_plan *plan, wg_err *err) {
         x->plan = plan;
         wg_plan_count(plan);
         x->number = ++e->plans;
+        x->dev = &e->dev;
     } else {
         wg_plan_free(plan);
     }
@@ -236,12 +250,12 @@ void wg_exec_free(wg_exec *x) {
         return;
     }
     for (int i = 0; x->steps && i < x->plan->nsteps; i++) {
+        wg_mem_free(x->steps[i].product);
         wg_mem_free(x->steps[i].params);
         wg_mem_free(x->steps[i].fixups);
     }
-    if (x->dev) {
-        wg_dev_free(x->dev, &x->table);
-    }
+    wg_dev_plan_drop(x->dev, x->replay);
+    wg_dev_free(x->dev, &x->table);
     wg_mem_free(x->rows);
     wg_plan_free(x->plan);
     wg_mem_free(x->steps);

@@ -147,3 +147,24 @@ wg_status wg_dev_timing(const wg_dev *d, bool on, wg_err *err) {
 }
 
 size_t wg_dev_times(const wg_dev *d, wg_launch_time *out, size_t n) { return d->backend->times(d->dev, out, n); }
+
+wg_status wg_dev_plan_begin(const wg_dev *d, wg_replay **plan, wg_err *err) {
+    return d->backend->plan_begin ? d->backend->plan_begin(d->dev, plan, err) : WG_OK;
+}
+
+wg_status wg_dev_plan_end(const wg_dev *d, bool run, wg_err *err) {
+    return d->backend->plan_end ? d->backend->plan_end(d->dev, run, err) : WG_OK;
+}
+
+void wg_dev_plan_drop(const wg_dev *d, wg_replay *plan) {
+    if (plan) {
+        d->backend->plan_drop(d->dev, plan);
+    }
+}
+
+wg_status wg_dev_gemm(const wg_dev *d, const wg_gemm_call *call, wg_err *err) {
+    if (wg_fault_hit(WG_FAULT_LAUNCH)) {
+        return wg_err_set(err, WG_ERR_LAUNCH, "injected: a launch failed");
+    }
+    return d->backend->gemm(d->dev, call, err);
+}

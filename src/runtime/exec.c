@@ -172,6 +172,9 @@ static wg_status launch(wg_engine *e, const wg_exec *x, int step, const wg_probl
     const wg_lowered *l = &x->plan->steps[step].l;
     int64_t params[WG_MAX_PARAMS];
     const wg_mem *buffers[WG_MAX_BUFFERS];
+    if (s->product) {
+        return wg_library_run(e, x, step, err);
+    }
     wg_exec_params(x, step, p, params);
     if (e->dev.limits->interprets) {
         return interpret(e, x, step, params, err);
@@ -234,6 +237,7 @@ wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err
     if (status == WG_OK) {
         locate(x);
         status = x->table_words && !e->dev.limits->interprets ? wg_bundle_bind(e, x, p, err) : WG_OK;
+        status = status == WG_OK ? wg_dev_plan_begin(&e->dev, &x->replay, err) : status;
     }
     if (status != WG_OK) {
         e->pool.wanted = (size_t)wg_plan_bytes(x->plan);
@@ -258,6 +262,11 @@ wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err
             wg_err_clear(&why);
             mark_lost(x, p, i);
         }
+    }
+    wg_status ended = wg_dev_plan_end(&e->dev, status == WG_OK, err);
+    if (status == WG_OK && ended != WG_OK) {
+        mark_lost(x, p, x->plan->nsteps);
+        status = ended;
     }
     if (status != WG_OK) {
         release(e, x, true);

@@ -18,6 +18,7 @@ typedef struct wg_exec_step {
     int *fixups; /* parameters that hold offsets and scalars */
     int nfixups;
     size_t table_at; /* first step of a bundle: where its rows begin in the table, in words */
+    wg_gemm_call *product; /* computed by the backend's library, without a kernel; owned */
 } wg_exec_step;
 
 /* Of the timed runs of a step. */
@@ -41,10 +42,11 @@ typedef struct wg_exec {
     wg_plan *plan;   /* owned */
     uint64_t number; /* counts the plans of an engine */
     wg_ran ran;
+    const wg_dev *dev;
+    wg_replay *replay; /* the backend's, of the runs so far */
     wg_queue queue;
     wg_exec_step *steps;
     /* The table that bundles read (see wg_print_bundle), as it is to be and as it was written last. */
-    const wg_dev *dev; /* the table's */
     wg_mem table;
     int64_t *rows, *rows_written;
     size_t table_words;
@@ -94,6 +96,11 @@ void wg_exec_params(const wg_exec *x, int step, const wg_problem *p, int64_t *ou
 int wg_bundle_row(const wg_lowered *l);
 wg_status wg_bundle_bind(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err);
 wg_status wg_bundle_launch(wg_engine *e, const wg_exec *x, int step, const wg_problem *p, wg_err *err);
+
+/* How the backend's library computes the product of a matmul step: its innermost batches at a time. False if it does not. In
+ * library.c. */
+bool wg_library_takes(const wg_dev *dev, const wg_step *step, wg_gemm_call *out);
+wg_status wg_library_run(const wg_engine *e, const wg_exec *x, int step, wg_err *err);
 
 /* Interprets one step on the host; params are complete, mem[i] is buffer i's first byte, room is for registers. False
  * when there is no memory. In interpret.c. */
