@@ -15,19 +15,12 @@ static bool flag(const char *name, bool otherwise) {
     return value && *value ? strcmp(value, "0") != 0 : otherwise;
 }
 
-void wg_cuda_open_blas(wg_device *dev, wg_err *why) {
-    if (!flag("WENGERT_CUBLAS", true)) {
-        wg_err_set(why, WG_ERR_UNSUPPORTED, "WENGERT_CUBLAS=0");
-        return;
-    }
-    const wg_blas_api *blas = wg_blas_load(why);
-    if (!blas) {
-        return;
-    }
-    wg_blas_status code = blas->cublasCreate_v2(&dev->blas_handle);
-    if (code) {
+bool wg_cuda_wants_blas(void) { return flag("WENGERT_CUBLAS", true); }
+
+void wg_cuda_open_blas(wg_device *dev) {
+    const wg_blas_api *blas = wg_cuda_wants_blas() ? wg_blas_load(NULL) : NULL;
+    if (!blas || blas->cublasCreate_v2(&dev->blas_handle)) {
         dev->blas_handle = NULL;
-        wg_err_set(why, WG_ERR_UNSUPPORTED, "cuBLAS does not start: status %u", code);
         return;
     }
     dev->blas = blas;
@@ -37,8 +30,6 @@ void wg_cuda_open_blas(wg_device *dev, wg_err *why) {
            blas->cublasSetWorkspace_v2(dev->blas_handle, (void *)(uintptr_t)dev->workspace, workspace_bytes(dev)) == 0;
     if (!done) {
         wg_cuda_close_blas(dev);
-        wg_err_set(why, WG_ERR_UNSUPPORTED, "no memory for cuBLAS to work in");
-        return;
     }
     dev->tf32 = flag("WENGERT_TF32", false);
 }

@@ -81,9 +81,7 @@ static wg_status start(wg_device *dev, const wg_cuda_found *found, wg_err *err) 
     if (code != WG_CU_SUCCESS) {
         return wg_err_set(err, WG_ERR_NO_DEVICE, "opening %s: %s (%u)", found->name, wg_cu_error_name(cu, code), code);
     }
-    wg_err why = {0};
-    wg_cuda_open_blas(dev, &why);
-    wg_err_clear(&why);
+    wg_cuda_open_blas(dev);
     fill_limits(dev, found);
     return wg_cuda_open_transfers(dev, err);
 }
@@ -130,7 +128,13 @@ static void list_one(const wg_cuda_found *d, size_t number, void (*line)(const c
     } else {
         wg_str_addf(&text, "NVRTC %d.%d%s, ", target.major, target.minor,
                     target.ptx ? " (too old for it: the driver translates PTX)" : "");
-        wg_str_addf(&text, wg_blas_load(&err) ? "cuBLAS" : "matmul by kernels of our own: %s", wg_err_text(&err));
+        if (!wg_cuda_wants_blas()) {
+            wg_str_add(&text, "matmul by kernels of our own (WENGERT_CUBLAS=0)");
+        } else if (wg_blas_load(&err)) {
+            wg_str_add(&text, "cuBLAS");
+        } else {
+            wg_str_addf(&text, "matmul by kernels of our own: %s", wg_err_text(&err));
+        }
     }
     line(wg_str_text(&text), user);
     wg_str_free(&text);

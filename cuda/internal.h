@@ -47,6 +47,10 @@ const wg_cuda_found *wg_cuda_select(const wg_cuda_list *list, const char *select
 
 /* ---- target.c: what kernels are compiled with and for ---- */
 
+/* What NVRTC is told beside the architecture. */
+extern const char *const wg_cuda_options[];
+extern const size_t wg_cuda_noptions;
+
 typedef struct wg_cuda_target {
     const wg_rtc_api *rtc;
     int major, minor; /* version of NVRTC */
@@ -138,8 +142,9 @@ void wg_cuda_close_transfers(wg_device *dev);
 /* Before work on the main stream that takes mem: it waits for bytes on their way there. */
 wg_status wg_cuda_take(wg_device *dev, const wg_mem *mem, wg_err *err);
 
-/* cuBLAS, if it can be used; why not goes to *why. Closing allows for a device without. */
-void wg_cuda_open_blas(wg_device *dev, wg_err *why);
+/* Opens cuBLAS if it is wanted and can be used. Closing allows for a device without. */
+bool wg_cuda_wants_blas(void);
+void wg_cuda_open_blas(wg_device *dev);
 void wg_cuda_close_blas(wg_device *dev);
 
 struct wg_kernel {

@@ -9,9 +9,10 @@
  * Results must not depend on what was fused, nor differ from other devices': no contraction, and IEEE division, roots and
  * subnormals. 1097 is an attribute the compiler does not know, and would go on without.
  */
-static const char *const options[] = {"--std=c++17",      "--fmad=false",     "--prec-div=true",
-                                      "--prec-sqrt=true", "--ftz=false",      "--diag-error=1097"};
-enum { NOPTIONS = sizeof options / sizeof *options, MAX_ARCHS = 256 };
+const char *const wg_cuda_options[] = {"--std=c++17",      "--fmad=false", "--prec-div=true",
+                                       "--prec-sqrt=true", "--ftz=false",  "--diag-error=1097"};
+enum { NOPTIONS = sizeof wg_cuda_options / sizeof *wg_cuda_options, MAX_ARCHS = 256 };
+const size_t wg_cuda_noptions = NOPTIONS;
 
 wg_status wg_cuda_target_of(const wg_cuda_found *found, wg_cuda_target *out, wg_err *err) {
     *out = (wg_cuda_target){.rtc = wg_rtc_load(err)};
@@ -35,7 +36,7 @@ wg_status wg_cuda_target_of(const wg_cuda_found *found, wg_cuda_target *out, wg_
     int at = snprintf(out->options, sizeof out->options, "--gpu-architecture=%s_%d", out->ptx ? "compute" : "sm",
                       out->arch);
     for (int i = 0; i < NOPTIONS; i++) {
-        at += snprintf(out->options + at, sizeof out->options - (size_t)at, " %s", options[i]);
+        at += snprintf(out->options + at, sizeof out->options - (size_t)at, " %s", wg_cuda_options[i]);
     }
     return WG_OK;
 }
@@ -83,7 +84,7 @@ wg_status wg_cuda_compile(const wg_cuda_target *t, const char *text, char **imag
     char arch[64];
     snprintf(arch, sizeof arch, "%.*s", (int)strcspn(t->options, " "), t->options);
     const char *arguments[NOPTIONS + 1] = {arch};
-    memcpy(arguments + 1, options, sizeof options);
+    memcpy(arguments + 1, wg_cuda_options, sizeof wg_cuda_options);
     wg_rtc_program program = NULL;
     wg_rtc_result code = t->rtc->nvrtcCreateProgram(&program, text, "wengert.cu", 0, NULL, NULL);
     if (code) {
