@@ -18,6 +18,8 @@ typedef double f64;
 #define LOCAL __shared__
 #define LOCAL_PTR
 #define RESTRICT __restrict__
+// A struct indexed at run time stays where it is.
+#define BY_VALUE const __grid_constant__
 #define UNROLL _Pragma("unroll")
 #define LID_0 threadIdx.x
 #define LID_1 threadIdx.y
