@@ -122,7 +122,6 @@ wg_status wg_cuda_gemm(wg_device *dev, const wg_gemm_call *c, wg_err *err) {
         pointers[i] = ((const wg_cuda_mem *)mem[i]->handle)->pointer;
         status = wg_cuda_take(dev, mem[i], err);
     }
-    const wg_cuda_call call = {
-        .npointers = 3, .pointers = pointers, .params = &product, .param_bytes = sizeof product};
+    const wg_cuda_call call = {.npointers = 3, .pointers = pointers, .params = &product, .param_bytes = sizeof product};
     return status ? status : wg_cuda_submit(dev, &call, err);
 }

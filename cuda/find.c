@@ -36,8 +36,7 @@ wg_status wg_cuda_find(const wg_cu_api *cu, wg_cuda_list *out, wg_err *err) {
         return wg_err_set(err, WG_ERR_NO_DEVICE, "the NVIDIA driver does not describe its devices: %s (%u)",
                           wg_cu_error_name(cu, code), code);
     }
-    return out->n ? WG_OK
-                  : wg_err_set(err, WG_ERR_NO_DEVICE, "the NVIDIA driver is installed, but finds no device");
+    return out->n ? WG_OK : wg_err_set(err, WG_ERR_NO_DEVICE, "the NVIDIA driver is installed, but finds no device");
 }
 
 static bool contains(const char *text, const char *part) {

@@ -53,9 +53,9 @@ extern const size_t wg_cuda_noptions;
 
 typedef struct wg_cuda_target {
     const wg_rtc_api *rtc;
-    int major, minor; /* version of NVRTC */
-    int arch;         /* 90 for compute capability 9.0 */
-    bool ptx;         /* NVRTC does not know the device: PTX of an older one, which the driver translates */
+    int major, minor;  /* version of NVRTC */
+    int arch;          /* 90 for compute capability 9.0 */
+    bool ptx;          /* NVRTC does not know the device: PTX of an older one, which the driver translates */
     char options[256]; /* in one line; the first is the architecture */
 } wg_cuda_target;
 

@@ -16,7 +16,7 @@ wg_status wg_cuda_open_transfers(wg_device *dev, wg_err *err) {
     void *staging = NULL;
     wg_cu_result code = dev->cu->cuMemHostAlloc(&staging, (size_t)WG_CUDA_SLOTS * WG_CUDA_SLOT_BYTES, 0);
     dev->staging = code == WG_CU_SUCCESS ? staging : NULL;
-    wg_cu_event *marks[] = {&dev->launched_mark, &dev->copied_mark,     &dev->slots[0].done,
+    wg_cu_event *marks[] = {&dev->launched_mark, &dev->copied_mark,   &dev->slots[0].done,
                             &dev->slots[1].done, &dev->slots[2].done, &dev->slots[3].done};
     for (size_t i = 0; i < sizeof marks / sizeof *marks && code == WG_CU_SUCCESS; i++) {
         code = dev->cu->cuEventCreate(marks[i], WG_CU_EVENT_DISABLE_TIMING);

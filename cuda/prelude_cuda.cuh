@@ -38,3 +38,4 @@ typedef double f64;
 #define GRP(d) ((int)GRP_##d)
 #define NGRP(d) ((int)NGRP_##d)
 #define BARRIER_LOCAL() __syncthreads()
+// end of the CUDA prelude

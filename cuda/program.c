@@ -28,11 +28,12 @@ static wg_status load(wg_device *dev, const char *image, wg_cu_module *module, w
     *module = NULL;
     if (code == WG_CU_UNSUPPORTED_PTX_VERSION || code == WG_CU_INVALID_IMAGE || code == WG_CU_NO_BINARY_FOR_GPU) {
         int version = wg_cu_version();
-        return wg_err_set(err, WG_ERR_BUILD,
-                          "the driver refuses what NVRTC %d.%d made: %s (%u); it is of CUDA %d.%d: update it, or name an "
-                          "older NVRTC in WENGERT_LIBNVRTC",
-                          dev->target.major, dev->target.minor, wg_cu_error_name(dev->cu, code), code, version / 1000,
-                          version % 1000 / 10);
+        return wg_err_set(
+            err, WG_ERR_BUILD,
+            "the driver refuses what NVRTC %d.%d made: %s (%u); it is of CUDA %d.%d: update it, or name an "
+            "older NVRTC in WENGERT_LIBNVRTC",
+            dev->target.major, dev->target.minor, wg_cu_error_name(dev->cu, code), code, version / 1000,
+            version % 1000 / 10);
     }
     return wg_cuda_fail(dev, err, WG_ERR_BUILD, code, "cuModuleLoadData");
 }

@@ -29,12 +29,12 @@ wg_status wg_cuda_target_of(const wg_cuda_found *found, wg_cuda_target *out, wg_
         oldest = !oldest || archs[i] < oldest ? archs[i] : oldest;
     }
     if (!out->arch) {
-        return wg_err_set(err, WG_ERR_NO_DEVICE, "%s is an sm_%d; NVRTC %d.%d compiles for sm_%d and later", found->name,
-                          wanted, out->major, out->minor, oldest);
+        return wg_err_set(err, WG_ERR_NO_DEVICE, "%s is an sm_%d; NVRTC %d.%d compiles for sm_%d and later",
+                          found->name, wanted, out->major, out->minor, oldest);
     }
     out->ptx = out->arch != wanted;
-    int at = snprintf(out->options, sizeof out->options, "--gpu-architecture=%s_%d", out->ptx ? "compute" : "sm",
-                      out->arch);
+    int at =
+        snprintf(out->options, sizeof out->options, "--gpu-architecture=%s_%d", out->ptx ? "compute" : "sm", out->arch);
     for (int i = 0; i < NOPTIONS; i++) {
         at += snprintf(out->options + at, sizeof out->options - (size_t)at, " %s", wg_cuda_options[i]);
     }

@@ -189,8 +189,7 @@ static bool stands_still(const wg_loop *loop, const wg_access *a) {
     return still;
 }
 
-/* The place of an access: "a3 + r0 * p.v[5]" and the step from lane to lane. */
-static void print_place(wg_text *t, const wg_access *a, int number, bool with_lane) {
+void wg_text_place(wg_text *t, const wg_access *a, int number, bool with_lane) {
     const wg_loop *loop = &t->l->loop;
     wg_str *s = &t->body;
     bool on_rows = loop->mode == WG_LOOP_ROWS;
@@ -228,10 +227,10 @@ static void print_load(wg_text *t, const wg_inst *in) {
     if (in->prim == WG_P_COORD) {
         if (a->lane == WG_LANE_SAME) {
             wg_str_add(s, "splat_i64(");
-            print_place(t, a, in->access, true);
+            wg_text_place(t, a, in->access, true);
         } else {
             wg_str_add(s, "lane_numbers(");
-            print_place(t, a, in->access, true);
+            wg_text_place(t, a, in->access, true);
             wg_str_add(s, ", ");
             print_step(t, a);
         }
@@ -246,7 +245,7 @@ static void print_load(wg_text *t, const wg_inst *in) {
                       : a->lane == WG_LANE_NEXT ? "load"
                                                 : "step";
     wg_str_addf(s, "%s_%s(b%d + (", how, m, a->buffer);
-    print_place(t, a, in->access, true);
+    wg_text_place(t, a, in->access, true);
     wg_str_add(s, ")");
     const char *lanes = in->uniform ? "16" : "n";
     if (in->a >= 0) {
@@ -402,7 +401,7 @@ void wg_text_store(wg_text *t, const wg_store *st, int indent) {
                       : loop->stream                 ? "stream"
                                                      : "save";
     wg_str_addf(&t->body, "%*s%s_%s(b%d + (", indent, "", how, m, a->buffer);
-    print_place(t, a, st->access, !one);
+    wg_text_place(t, a, st->access, !one);
     wg_str_add(&t->body, ")");
     if (!one && a->lane == WG_LANE_STRIDE) {
         wg_str_add(&t->body, ", ");
@@ -423,7 +422,7 @@ void wg_text_waiting(wg_text *t, bool back, int indent) {
     } else {
         wg_str_addf(&t->body, "%*ssave_%s(b%d + (", indent, "", m, a->buffer);
     }
-    print_place(t, a, st->access, true);
+    wg_text_place(t, a, st->access, true);
     wg_str_add(&t->body, back ? "), n);\n" : "), n, ");
     if (!back) {
         wg_str_addf(&t->body, "x%d);\n", t->stash);

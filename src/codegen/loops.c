@@ -73,6 +73,12 @@ void wg_text_stores(wg_text *t, int stage, bool looped, int indent) {
     }
 }
 
+wg_size_text wg_text_size(const wg_text *t, int param) {
+    wg_size_text out;
+    snprintf(out.s, sizeof out.s, "%sp.v[%d]", strcmp(t->index, "i64") == 0 ? "" : "(i32)", param);
+    return out;
+}
+
 void wg_text_rows(wg_text *t, int indent, const char *row) {
     const wg_loop *loop = &t->l->loop;
     int axes = loop->nkept - (loop->mode == WG_LOOP_ROWS ? 0 : 1);
@@ -81,15 +87,16 @@ void wg_text_rows(wg_text *t, int indent, const char *row) {
         return;
     }
     if (axes == 1) {
-        wg_str_addf(s, "%*sconst i64 k0 = %s;\n", indent, "", row);
+        wg_str_addf(s, "%*sconst %s k0 = %s;\n", indent, "", t->index, row);
         return;
     }
-    wg_str_addf(s, "%*si64 q = %s;\n", indent, "", row);
+    wg_str_addf(s, "%*s%s q = %s;\n", indent, "", t->index, row);
     for (int i = axes - 1; i > 0; i--) {
-        wg_str_addf(s, "%*sconst i64 k%d = q %% p.v[%d];\n%*sq /= p.v[%d];\n", indent, "", i, loop->kept_size[i],
-                    indent, "", loop->kept_size[i]);
+        wg_size_text size = wg_text_size(t, loop->kept_size[i]);
+        wg_str_addf(s, "%*sconst %s k%d = q %% %s;\n%*sq /= %s;\n", indent, "", t->index, i, size.s, indent, "",
+                    size.s);
     }
-    wg_str_addf(s, "%*sconst i64 k0 = q;\n", indent, "");
+    wg_str_addf(s, "%*sconst %s k0 = q;\n", indent, "", t->index);
 }
 
 void wg_text_bases(wg_text *t, int indent) {

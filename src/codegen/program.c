@@ -7,7 +7,7 @@
 #include <string.h>
 
 static void print(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs, void (*writer)(wg_text *t)) {
-    wg_text t = {.l = l, .form = form, .name = WG_NAME_MARK, .body = *body, .needs = *needs};
+    wg_text t = {.l = l, .form = form, .name = WG_NAME_MARK, .index = "i64", .body = *body, .needs = *needs};
     writer(&t);
     *body = t.body;
     *needs = t.needs;

@@ -21,6 +21,8 @@ void wg_print_loop(const wg_lowered *l, wg_form form, wg_str *body, wg_str *need
 enum { WG_BUNDLE_CHUNKS = 8, WG_BUNDLE_SCALARS = 96 };
 void wg_print_bundle(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs);
 static inline bool wg_in_row(const wg_argument *p) { return p->kind == WG_PARAM_VALUE || p->kind == WG_PARAM_OFFSET; }
+/* How many neighbouring results a work-item of the simt form computes. In simt.c. */
+int wg_simt_lanes(const wg_lowered *l);
 /* Prints the function that takes a product's results; the matmul kernel's own text follows from src/kernels. */
 void wg_print_epilogue(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs);
 /* Prints an index_add of a dtype; its parameters are outer, n, inner, count, the buffers' offsets, and what a trap

@@ -1,23 +1,29 @@
 /* The simt form: a work-item for each result (maps and columns), or a work-group for each row. */
 #include "base/alloc.h"
+#include "codegen/program.h"
 #include "codegen/text.h"
 
 #include <stdio.h>
+
+/* Coordinates are counted in 32 bits where no loop nest comes near the end of them: 64-bit division takes a GPU a hundred
+ * instructions. A bundle's sizes are not known to its text. */
+static const char *index_type(const wg_text *t) {
+    const int64_t most = 1 << 30;
+    return !t->bundle && t->l->elems < most && t->l->results < most ? "i32" : "i64";
+}
 
 /* The loops over the reduced axes; in mode ROWS the work-items of a group take turns on the last one. */
 static int open_loops(wg_text *t, int indent) {
     const wg_loop *loop = &t->l->loop;
     for (int i = 0; i < loop->nreduced; i++) {
-        char size[24];
+        wg_size_text size = wg_text_size(t, loop->reduced_size[i]);
         if (i == 0) {
-            snprintf(size, sizeof size, "size0");
-        } else {
-            snprintf(size, sizeof size, "p.v[%d]", loop->reduced_size[i]);
+            snprintf(size.s, sizeof size.s, "(%s)size0", t->index);
         }
         if (loop->mode == WG_LOOP_ROWS && i == loop->nreduced - 1) {
-            wg_str_addf(&t->body, "%*sfor (i64 i = LID(0); i < %s; i += GROUP_ITEMS) {\n", indent, "", size);
+            wg_str_addf(&t->body, "%*sfor (%s i = LID(0); i < %s; i += GROUP_ITEMS) {\n", indent, "", t->index, size.s);
         } else {
-            wg_str_addf(&t->body, "%*sfor (i64 r%d = 0; r%d < %s; r%d++) {\n", indent, "", i, i, size, i);
+            wg_str_addf(&t->body, "%*sfor (%s r%d = 0; r%d < %s; r%d++) {\n", indent, "", t->index, i, i, size.s, i);
         }
         indent += 4;
     }
@@ -96,15 +102,127 @@ static void print_scratch(wg_text *t) {
     }
 }
 
+/* ---- maps: a work-item computes up to four neighbours ------------------------------------------------------------------- */
+
+/* What comes with its neighbours, 16 bytes at once. */
+static bool loads_four(const wg_loop *loop, const wg_inst *in) {
+    return in->prim == WG_P_LOAD && !in->uniform && in->level == WG_LEVEL_KEPT && in->a < 0 && in->b < 0 &&
+           loop->access[in->access].lane == WG_LANE_NEXT;
+}
+
+static bool saves_four(const wg_loop *loop, const wg_store *st) {
+    return loop->access[st->access].lane == WG_LANE_NEXT;
+}
+
+int wg_simt_lanes(const wg_lowered *l) {
+    const wg_loop *loop = &l->loop;
+    int fours = 0, cost = 0; /* four times a long function is a long text, and gains nothing */
+    for (int i = 0; i < loop->ninsts; i++) {
+        const wg_inst *in = &loop->inst[i];
+        bool function = (in->prim >= WG_P_POW && in->prim <= WG_P_ERF) || in->prim == WG_P_RANDOM;
+        fours += loads_four(loop, in);
+        cost += function && !in->uniform ? (in->dtype == WG_F64 ? 4 : 1) : 0;
+    }
+    for (int i = 0; i < loop->nstores; i++) {
+        fours += saves_four(loop, &loop->store[i]);
+    }
+    return loop->mode == WG_LOOP_MAP && fours > 0 && cost <= 4 ? 4 : 1;
+}
+
+static void move_four(wg_text *t, const char *how, int access, char kind, int number) {
+    const wg_access *a = &t->l->loop.access[access];
+    uint8_t dtype = t->l->buffers[a->buffer].dtype;
+    wg_text_need(t, "memory_%s", dtype);
+    wg_str_addf(&t->body, "        %s_%s(b%d + (", how, wg_text_memory_name(dtype), a->buffer);
+    wg_text_place(t, a, access, false);
+    wg_str_addf(&t->body, " + first), real, %c%d);\n", kind, number);
+}
+
+static void print_fours(wg_text *t) {
+    const wg_loop *loop = &t->l->loop;
+    wg_str *s = &t->body;
+    wg_text_kept(t, 0, true, 8);
+    for (int i = 0; i < loop->ninsts; i++) {
+        if (loads_four(loop, &loop->inst[i])) {
+            wg_str_addf(s, "        %s y%d[4];\n", wg_text_register(loop->inst[i].dtype), i);
+            move_four(t, "load4", loop->inst[i].access, 'y', i);
+        }
+    }
+    for (int i = 0; i < loop->nstores; i++) {
+        if (saves_four(loop, &loop->store[i])) {
+            wg_str_addf(s, "        %s z%d[4];\n", wg_text_register(loop->inst[loop->store[i].inst].dtype), i);
+        }
+    }
+    wg_str_addf(s,
+                "        LANE_LOOP\n        for (int l = 0; l < 4; l++) {\n            if (l < real) {\n"
+                "                const %s i = first + l;\n",
+                t->index);
+    for (int i = 0; i < loop->ninsts; i++) {
+        const wg_inst *in = &loop->inst[i];
+        if (loads_four(loop, in)) {
+            wg_str_addf(s, "                const %s x%d = y%d[l];\n", wg_text_register(in->dtype), i, i);
+        } else if (in->level == WG_LEVEL_KEPT && !in->uniform) {
+            wg_text_inst(t, i, 16);
+        }
+    }
+    for (int i = 0; i < loop->nstores; i++) {
+        if (saves_four(loop, &loop->store[i])) {
+            wg_str_addf(s, "                z%d[l] = x%d;\n", i, loop->store[i].inst);
+        } else {
+            wg_text_store(t, &loop->store[i], 16);
+        }
+    }
+    wg_str_add(s, "            }\n        }\n");
+    for (int i = 0; i < loop->nstores; i++) {
+        if (saves_four(loop, &loop->store[i])) {
+            move_four(t, "save4", loop->store[i].access, 'z', i);
+        }
+    }
+}
+
+/* ---- kernels ------------------------------------------------------------------------------------------------------------ */
+
+/* The loop over the units of work, and where among the results each of them is. */
+static void open_units(wg_text *t, int lanes) {
+    const wg_loop *loop = &t->l->loop;
+    bool on_rows = loop->mode == WG_LOOP_ROWS;
+    const char *index = t->index;
+    wg_str *s = &t->body;
+    int axes = loop->nkept - (on_rows ? 0 : 1);
+    wg_str_addf(s, "    const %s rows = 1", index);
+    for (int i = 0; i < axes; i++) {
+        wg_str_addf(s, " * %s", wg_text_size(t, loop->kept_size[i]).s);
+    }
+    wg_str_add(s, ";\n");
+    if (on_rows) {
+        wg_str_addf(s, "    for (%s u = GRP(0); u < rows; u += NGRP(0)) {\n", index);
+        return;
+    }
+    wg_str_addf(s, "    const %s inner = %s, units = ", index, wg_text_size(t, loop->kept_size[loop->nkept - 1]).s);
+    wg_str_addf(s, lanes == 1 ? "inner;\n" : "(inner + %d) / %d;\n", lanes - 1, lanes);
+    wg_str_addf(s, "    for (%s u = (%s)GRP(0) * %d + LID(0); u < rows * units; u += (%s)NGRP(0) * %d) {\n", index,
+                index, WG_GROUP_ITEMS_MAP, index, WG_GROUP_ITEMS_MAP);
+    if (lanes == 1) {
+        wg_str_addf(s, "        const %s i = u %% units;\n", index);
+    } else {
+        wg_str_addf(s,
+                    "        const %s first = u %% units * %d;\n"
+                    "        const int real = (int)(inner - first < %d ? inner - first : %d);\n",
+                    index, lanes, lanes, lanes);
+    }
+}
+
 void wg_text_simt(wg_text *t) {
     const wg_loop *loop = &t->l->loop;
     wg_str *s = &t->body;
     bool on_rows = loop->mode == WG_LOOP_ROWS;
+    int lanes = wg_simt_lanes(t->l);
     bool *need = wg_mem_alloc((size_t)loop->ninsts + 1);
     if (!need) {
         s->failed = true;
         return;
     }
+    t->index = index_type(t);
     wg_text_find_stash(t);
     wg_text_head(t, on_rows ? WG_GROUP_ITEMS_ROWS : WG_GROUP_ITEMS_MAP);
     wg_str_add(s, "    const int n = 1;\n");
@@ -113,24 +231,14 @@ void wg_text_simt(wg_text *t) {
     }
     wg_text_enter(t);
     wg_text_ones(t, 4);
-    int axes = loop->nkept - (on_rows ? 0 : 1);
-    wg_str_add(s, "    const i64 rows = 1");
-    for (int i = 0; i < axes; i++) {
-        wg_str_addf(s, " * p.v[%d]", loop->kept_size[i]);
-    }
-    wg_str_add(s, ";\n");
-    if (on_rows) {
-        wg_str_add(s, "    for (i64 u = GRP(0); u < rows; u += NGRP(0)) {\n");
-    } else {
-        wg_str_addf(s, "    const i64 inner = p.v[%d];\n", loop->kept_size[loop->nkept - 1]);
-        wg_str_addf(s,
-                    "    for (i64 u = (i64)GRP(0) * %d + LID(0); u < rows * inner; u += (i64)NGRP(0) * %d) {\n"
-                    "        const i64 i = u %% inner;\n",
-                    WG_GROUP_ITEMS_MAP, WG_GROUP_ITEMS_MAP);
-    }
-    wg_text_rows(t, 8, on_rows ? "u" : "u / inner");
+    open_units(t, lanes);
+    wg_text_rows(t, 8, on_rows ? "u" : "u / units");
     wg_text_bases(t, 8);
-    print_body(t, 8, need);
+    if (lanes == 1) {
+        print_body(t, 8, need);
+    } else {
+        print_fours(t);
+    }
     wg_str_add(s, "    }\n");
     wg_text_leave(t);
     wg_mem_free(need);

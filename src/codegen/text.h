@@ -17,7 +17,8 @@ typedef struct wg_text {
     bool bundle; /* it works on many tensors: see wg_print_bundle */
     const char *name;
     wg_str body;
-    wg_str needs; /* names of sections, a space after each */
+    wg_str needs;      /* names of sections, a space after each */
+    const char *index; /* the type of coordinates: i64, or i32 where all of the loop nest can be counted in it */
     /* A dear value that a second loop needs again waits where that loop will store its result: exp in a softmax. */
     int stash;       /* the instruction; -1: none */
     int stash_store; /* the store whose place it waits in */
@@ -34,6 +35,14 @@ const char *wg_text_memory(uint8_t dtype);
 const char *wg_text_memory_name(uint8_t dtype);
 /* Notes that a section is needed. */
 void wg_text_need(wg_text *t, const char *format, uint8_t dtype);
+
+/* A size as a coordinate's type has it: "p.v[3]" or "(i32)p.v[3]". */
+typedef struct wg_size_text {
+    char s[24];
+} wg_size_text;
+wg_size_text wg_text_size(const wg_text *t, int param);
+/* The place of an access: "a3 + r0 * p.v[5]", plus that of the lane. */
+void wg_text_place(wg_text *t, const wg_access *a, int number, bool with_lane);
 
 /* "const vf32 x7 = ...;" for an instruction that is no reduction, at the given indentation. */
 void wg_text_inst(wg_text *t, int inst, int indent);

@@ -4,6 +4,8 @@
 #define WG_LANES 1
 #define WG_HAS_F64 1
 #define DEVICE_FN static __device__ __forceinline__
+#define LANE_LOOP _Pragma("unroll") // or what is indexed in it would live in local memory
+#define SHUFFLE_DOWN(x, k) __shfl_down_sync(0xffffffffu, x, k)
 #define I64_C(c) c##LL
 #define U64_C(c) c##ULL
 typedef float vf32;
@@ -12,6 +14,7 @@ typedef int vi32;
 typedef unsigned int vu32;
 typedef long long vi64;
 typedef unsigned long long vu64;
+typedef longlong2 i64x2;
 typedef int vmask;
 typedef int vmask64;
 

@@ -6,6 +6,7 @@
 #endif
 #define WG_LANES 1
 #define DEVICE_FN static inline
+#define LANE_LOOP // compilers unroll a loop of four when they find it worth it
 #define I64_C(c) c##L
 #define U64_C(c) c##UL
 typedef float vf32;
@@ -13,6 +14,7 @@ typedef int vi32;
 typedef uint vu32;
 typedef long vi64;
 typedef ulong vu64;
+typedef long2 i64x2;
 typedef int vmask;
 typedef int vmask64;
 #ifdef WG_HAS_F64

@@ -3,4 +3,5 @@
 
 extern const wg_backend wg_backend_cuda, wg_backend_opencl, wg_backend_null, wg_backend_host;
 
-const wg_backend *const wg_backends[] = {&wg_backend_cuda, &wg_backend_opencl, &wg_backend_null, &wg_backend_host, NULL};
+const wg_backend *const wg_backends[] = {&wg_backend_cuda, &wg_backend_opencl, &wg_backend_null, &wg_backend_host,
+                                         NULL};

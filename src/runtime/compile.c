@@ -11,6 +11,8 @@
 
 /* Below this many elements and multiply-adds a plan runs in the calling thread, where launching costs least. */
 #define INLINE_WORK (1 << 15)
+/* Work-items a multiprocessor has under way at once. */
+#define RESIDENT 2048
 /* A work-item of the simd form should have at least this much to do. */
 #define LEAST_SHARE (1 << 13)
 
@@ -33,6 +35,11 @@ static int64_t shares(const wg_engine *e, const wg_exec *x, const wg_lowered *l)
     return least(least(l->units, most), 1 + l->elems / LEAST_SHARE);
 }
 
+/* Groups of the simt form that fill a device four times over; beyond that, groups go on to further work. */
+static int64_t filling(const wg_engine *e, int64_t local) {
+    return (int64_t)e->dev.limits->compute_units * 4 * RESIDENT / local;
+}
+
 /* A bundle's launch is as large as its largest step asks for: the others find less to do in it. */
 static void compile_loop(const wg_engine *e, wg_exec *x, wg_step *step, wg_exec_step *s, wg_kernel_want *want) {
     wg_lowered most = step->l; /* for its sizes alone */
@@ -53,9 +60,10 @@ static void compile_loop(const wg_engine *e, wg_exec *x, wg_step *step, wg_exec_
     if (e->form == WG_SIMD) {
         shape_launch(s, shares(e, x, &most), 1, e->dev.limits);
     } else if (step->l.loop.mode == WG_LOOP_ROWS) {
-        shape_launch(s, most.results, 64, e->dev.limits);
+        shape_launch(s, least(most.results, filling(e, 64)), 64, e->dev.limits);
     } else {
-        shape_launch(s, (most.results + 255) / 256, 256, e->dev.limits);
+        int64_t each = (int64_t)256 * wg_simt_lanes(&step->l);
+        shape_launch(s, least((most.results + each - 1) / each, filling(e, 256)), 256, e->dev.limits);
     }
 }
 

@@ -64,7 +64,7 @@ typedef struct wg_partition {
     const bool *sink; /* one for each task: it is to float; NULL for none */
     wg_group *groups;
     size_t ngroups, group_cap;
-    int limit;   /* instructions of a kernel; 0: one op each */
+    int limit; /* instructions of a kernel; 0: one op each */
     bool products_apart;
     bool failed; /* out of memory */
 } wg_partition;
