@@ -61,7 +61,8 @@ enum {
     WG_CU_STREAM_NON_BLOCKING = 1,
     WG_CU_EVENT_DISABLE_TIMING = 2,
     WG_CU_CAPTURE_THREAD_LOCAL = 1,
-    WG_CU_FUNC_MAX_THREADS_PER_BLOCK = 0
+    WG_CU_FUNC_MAX_THREADS_PER_BLOCK = 0,
+    WG_CU_UPDATE_INFO_BYTES = 32 /* room for a wg_cu_update_info */
 };
 
 #define WG_CU_FUNCTIONS(X)                                                                                             \

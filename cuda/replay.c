@@ -109,7 +109,7 @@ static void drop_graph(wg_device *dev, wg_replay *r) {
 
 /* Makes r->graph launch r->now; false if there is no such graph. */
 static bool make_graph(wg_device *dev, wg_replay *r) {
-    uint64_t info[4]; /* a wg_cu_update_info, which nobody reads */
+    uint64_t info[WG_CU_UPDATE_INFO_BYTES / sizeof(uint64_t)]; /* which nobody reads */
     wg_cu_graph graph = capture(dev, &r->now);
     if (!graph) {
         return false;
