@@ -21,17 +21,16 @@ bool wg_cu_is_fatal(wg_cu_result code) {
 /* Kernels run behind the host's back: a fatal error belongs to one of those not yet known to be done. */
 static void lose(wg_device *dev, wg_cu_result code, const char *what) {
     uint64_t open = dev->launched - dev->finished;
-    const char *name = wg_cu_error_name(dev->cu, code);
-    if (open == 0) {
-        snprintf(dev->lost, sizeof dev->lost, "%s: %s (%u): the device is lost to this process", what, name, code);
-    } else if (open == 1) {
-        snprintf(dev->lost, sizeof dev->lost, "%s: %s (%u): the device is lost to this process; it was running %s",
-                 what, name, code, dev->last_kernel);
-    } else {
-        snprintf(dev->lost, sizeof dev->lost,
-                 "%s: %s (%u): the device is lost to this process; it had %" PRIu64
-                 " kernels to run, the last one %s (WENGERT_CUDA_SYNC=1 finds the one)",
-                 what, name, code, open, dev->last_kernel);
+    int n = snprintf(dev->lost, sizeof dev->lost, "%s: %s (%u): the device is lost to this process", what,
+                     wg_cu_error_name(dev->cu, code), code);
+    char *rest = dev->lost + n;
+    size_t room = n > 0 && (size_t)n < sizeof dev->lost ? sizeof dev->lost - (size_t)n : 0;
+    if (room && open == 1) {
+        snprintf(rest, room, "; it was running %s (%s)", dev->last_kernel, dev->last_ops);
+    } else if (room && open > 1) {
+        snprintf(rest, room,
+                 "; it had %" PRIu64 " kernels to run, the last one %s (%s); WENGERT_CUDA_SYNC=1 finds the one", open,
+                 dev->last_kernel, dev->last_ops);
     }
 }
 
@@ -49,12 +48,17 @@ wg_status wg_cuda_fail(wg_device *dev, wg_err *err, wg_status status, wg_cu_resu
 }
 
 wg_status wg_cuda_enter(wg_device *dev, wg_status status, wg_err *err) {
-    if (getpid() != dev->pid) {
-        return wg_err_set(err, WG_ERR_FORK, "the CUDA device was opened before fork()");
-    }
     if (*dev->lost) {
         return wg_err_set(err, status, "%s", dev->lost);
     }
     wg_cu_result code = dev->cu->cuCtxSetCurrent(dev->context);
     return code == WG_CU_SUCCESS ? WG_OK : wg_cuda_fail(dev, err, status, code, "cuCtxSetCurrent");
+}
+
+bool wg_cuda_enter_to_release(wg_device *dev) {
+    if (getpid() != dev->pid || *dev->lost) {
+        return false;
+    }
+    dev->cu->cuCtxSetCurrent(dev->context); /* if that fails, it most likely is current from before */
+    return true;
 }

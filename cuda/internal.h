@@ -21,8 +21,11 @@ bool wg_cu_is_fatal(wg_cu_result code);
  * status. A fatal code loses the device: the text names the kernels it may come from, and is kept for wg_cuda_usable.
  */
 wg_status wg_cuda_fail(wg_device *dev, wg_err *err, wg_status status, wg_cu_result code, const char *what);
-/* Before any other call: makes the context current. Fails for a device that is lost, or inherited by fork. */
+/* Before any other call: makes the context current. Fails, with this status, for a device that is lost. */
 wg_status wg_cuda_enter(wg_device *dev, wg_status status, wg_err *err);
+/* Before giving something back, which cannot fail: false in a process that inherited the device by fork, where no call is
+ * allowed, and for a lost device, whose context takes all with it. */
+bool wg_cuda_enter_to_release(wg_device *dev);
 
 /* ---- find.c ---- */
 
@@ -75,12 +78,12 @@ bool wg_cuda_cache_put(const char *dir, const char *key, size_t key_bytes, const
 
 /* ---- device.c ---- */
 
-enum { WG_CUDA_SLOTS = 4, WG_CUDA_SLOT_BYTES = 1 << 20 };
+enum { WG_CUDA_NAME = 48, WG_CUDA_SLOTS = 4, WG_CUDA_SLOT_BYTES = 1 << 20 };
 
 /* A piece of pinned memory that bytes cross in. */
 typedef struct wg_cuda_slot {
-    wg_cu_event done; /* of its last copy */
-    bool busy;
+    wg_cu_event done;  /* of its last copy, if that is marked */
+    bool busy, marked; /* a copy may be under way; `done` tells of it */
 } wg_cuda_slot;
 
 /* Behind wg_mem.handle. Serial numbers of the device, see memory.c. */
@@ -110,10 +113,10 @@ struct wg_device {
     wg_blas_handle blas_handle;
     wg_cu_pointer workspace;
     bool tf32;
-    struct wg_replay *recording; /* the plan whose launches are being held back */
-    char last_kernel[64];        /* the newest launch, for messages */
-    char lost[512];              /* why the device cannot be used any more; "" while it can */
-    pid_t pid;                   /* a forked child may call nothing */
+    struct wg_replay *recording;                  /* the plan whose launches are being held back */
+    char last_kernel[WG_CUDA_NAME], last_ops[96]; /* the newest launch, for messages */
+    char lost[512];                               /* why the device cannot be used any more; "" while it can */
+    pid_t pid;                                    /* a forked child may call nothing */
     wg_limits limits;
 };
 
@@ -149,7 +152,7 @@ void wg_cuda_close_blas(wg_device *dev);
 
 struct wg_kernel {
     wg_cu_function function;
-    char name[64];
+    char name[WG_CUDA_NAME];
     int max_threads; /* of a group */
 };
 
@@ -157,6 +160,7 @@ enum { WG_CUDA_MAX_ARGS = 64 };
 
 /* A launch as the driver takes it: device pointers, then the struct. */
 typedef struct wg_cuda_call {
+    const char *ops;         /* not kept */
     const wg_kernel *kernel; /* NULL: a product of pointers[0] and [1] into [2]; params is a wg_cuda_product */
     uint32_t groups[3], local[3];
     int npointers;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define NAME(name, arguments) #name,
 const char *const wg_cu_names[] = {WG_CU_FUNCTIONS(NAME)};
@@ -41,6 +42,7 @@ static struct {
     wg_cu_api api;
     bool usable;
     int version;
+    pid_t pid; /* a child cannot use what its parent started */
     char why[768];
 } driver = {.once = PTHREAD_ONCE_INIT};
 
@@ -67,6 +69,7 @@ static bool start_driver(const char *library) {
 static void load_driver(void) {
     const char *library = getenv("WENGERT_LIBCUDA");
     char why[512];
+    driver.pid = getpid();
     library = library && *library ? library : "libcuda.so.1";
     if (wg_cuda_resolve(library, wg_cu_names, wg_cu_count, &driver.api, why, sizeof why)) {
         driver.usable = start_driver(library);
@@ -82,6 +85,10 @@ const wg_cu_api *wg_cu_load(wg_err *err) {
     pthread_once(&driver.once, load_driver);
     if (!driver.usable) {
         wg_err_set(err, WG_ERR_NO_DEVICE, "%s", driver.why);
+        return NULL;
+    }
+    if (getpid() != driver.pid) {
+        wg_err_set(err, WG_ERR_NO_DEVICE, "CUDA was started before fork(), and works in the parent process alone");
         return NULL;
     }
     return &driver.api;

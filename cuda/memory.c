@@ -89,10 +89,13 @@ void wg_cuda_free(wg_device *dev, wg_mem *mem) {
     if (!m) {
         return;
     }
-    if (wg_cuda_enter(dev, WG_ERR_DEVICE_MEM, NULL) == WG_OK) {
+    if (wg_cuda_enter_to_release(dev)) {
         if (!dev->pools) {
             dev->cu->cuMemFree_v2(m->pointer); /* waits for all that is under way */
-        } else if (wg_cuda_take(dev, mem, NULL) == WG_OK) {
+        } else {
+            if (wg_cuda_take(dev, mem, NULL) != WG_OK) {
+                dev->cu->cuStreamSynchronize(dev->copy);
+            }
             dev->cu->cuMemFreeAsync(m->pointer, dev->main);
         }
     }
@@ -124,20 +127,28 @@ static wg_cu_result before_copy(wg_device *dev, const wg_cuda_mem *m) {
     return m->used > dev->finished ? wait_for(dev, dev->copy, dev->launched_mark, dev->main) : WG_CU_SUCCESS;
 }
 
+/* A slot stays busy until a wait for it has succeeded: bytes may cross in it as long. */
+static wg_cu_result wait_for_slot(wg_device *dev, wg_cuda_slot *s) {
+    wg_cu_result code = !s->busy    ? WG_CU_SUCCESS
+                        : s->marked ? dev->cu->cuEventSynchronize(s->done)
+                                    : dev->cu->cuStreamSynchronize(dev->copy);
+    s->busy = s->busy && code != WG_CU_SUCCESS;
+    return code;
+}
+
 /* The next piece of pinned memory, once its last copy is done. */
 static wg_cu_result take_slot(wg_device *dev, int *slot, char **bytes) {
     *slot = dev->next_slot;
     dev->next_slot = (dev->next_slot + 1) % WG_CUDA_SLOTS;
     *bytes = dev->staging + (size_t)*slot * WG_CUDA_SLOT_BYTES;
-    wg_cuda_slot *s = &dev->slots[*slot];
-    wg_cu_result code = s->busy ? dev->cu->cuEventSynchronize(s->done) : WG_CU_SUCCESS;
-    s->busy = false;
-    return code;
+    return wait_for_slot(dev, &dev->slots[*slot]);
 }
 
-static wg_cu_result mark_slot(wg_device *dev, int slot) {
-    dev->slots[slot].busy = true;
-    return dev->cu->cuEventRecord(dev->slots[slot].done, dev->copy);
+static wg_cu_result mark_slot(wg_device *dev, wg_cuda_slot *s) {
+    s->busy = true;
+    wg_cu_result code = dev->cu->cuEventRecord(s->done, dev->copy);
+    s->marked = code == WG_CU_SUCCESS;
+    return code;
 }
 
 static size_t piece(size_t left) { return left < WG_CUDA_SLOT_BYTES ? left : WG_CUDA_SLOT_BYTES; }
@@ -159,7 +170,7 @@ wg_status wg_cuda_write(wg_device *dev, const wg_mem *mem, size_t offset, const 
             memcpy(staged, (const char *)src + at, n);
             code = dev->cu->cuMemcpyHtoDAsync_v2(m->pointer + offset + at, staged, n, dev->copy);
         }
-        code = code == WG_CU_SUCCESS ? mark_slot(dev, slot) : code;
+        code = code == WG_CU_SUCCESS ? mark_slot(dev, &dev->slots[slot]) : code;
     }
     return code == WG_CU_SUCCESS ? WG_OK : wg_cuda_fail(dev, err, WG_ERR_TRANSFER, code, "writing to the device");
 }
@@ -180,12 +191,11 @@ wg_status wg_cuda_read(wg_device *dev, const wg_mem *mem, size_t offset, void *d
             code = take_slot(dev, &slot, &staged);
             code = code ? code
                         : dev->cu->cuMemcpyDtoHAsync_v2(staged, m->pointer + offset + at, piece(bytes - at), dev->copy);
-            code = code ? code : mark_slot(dev, slot);
+            code = code ? code : mark_slot(dev, &dev->slots[slot]);
         }
         if (code == WG_CU_SUCCESS && last) {
             size_t from = at - WG_CUDA_SLOT_BYTES;
-            code = dev->cu->cuEventSynchronize(dev->slots[last_slot].done);
-            dev->slots[last_slot].busy = false;
+            code = wait_for_slot(dev, &dev->slots[last_slot]);
             if (code == WG_CU_SUCCESS) {
                 memcpy((char *)dst + from, last, piece(bytes - from));
             }

@@ -80,7 +80,7 @@ static wg_status find_kernel(wg_device *dev, wg_program *p, const char *name, wg
 }
 
 void wg_cuda_unbuild(wg_device *dev, wg_program *p) {
-    if (p && p->module && wg_cuda_enter(dev, WG_ERR_BUILD, NULL) == WG_OK) {
+    if (p && p->module && wg_cuda_enter_to_release(dev)) {
         dev->cu->cuModuleUnload(p->module);
     }
     wg_mem_free(p);

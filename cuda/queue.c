@@ -39,12 +39,14 @@ wg_status wg_cuda_send(wg_device *dev, const wg_cuda_call *c, wg_err *err) {
 }
 
 wg_status wg_cuda_submit(wg_device *dev, const wg_cuda_call *c, wg_err *err) {
+    static const char product[WG_CUDA_NAME] = "a product";
     wg_status status = dev->recording ? wg_cuda_record(dev, c, err) : wg_cuda_send(dev, c, err);
     if (status) {
         return status;
     }
     dev->launched++;
-    snprintf(dev->last_kernel, sizeof dev->last_kernel, "%s", c->kernel ? c->kernel->name : "a matrix product");
+    memcpy(dev->last_kernel, c->kernel ? c->kernel->name : product, sizeof dev->last_kernel);
+    memccpy(dev->last_ops, c->ops ? c->ops : "", '\0', sizeof dev->last_ops - 1);
     return dev->sync_always && !dev->recording ? wg_cuda_sync(dev, err) : WG_OK;
 }
 
@@ -63,7 +65,8 @@ wg_status wg_cuda_launch(wg_device *dev, wg_queue queue, const wg_launch *l, wg_
         pointers[i] = ((const wg_cuda_mem *)l->buffers[i]->handle)->pointer;
         status = wg_cuda_take(dev, l->buffers[i], err);
     }
-    wg_cuda_call call = {.kernel = k,
+    wg_cuda_call call = {.ops = l->ops,
+                         .kernel = k,
                          .groups = {l->groups[0], l->groups[1], l->groups[2]},
                          .local = {l->local[0], l->local[1], l->local[2]},
                          .npointers = l->nbuffers,

@@ -177,7 +177,7 @@ void wg_cuda_plan_drop(wg_device *dev, wg_replay *r) {
     if (!r) {
         return;
     }
-    if (wg_cuda_enter(dev, WG_ERR_LAUNCH, NULL) == WG_OK) {
+    if (wg_cuda_enter_to_release(dev)) {
         drop_graph(dev, r);
     }
     free_list(&r->now);

@@ -63,6 +63,7 @@ typedef struct wg_launch {
     int nbuffers;
     const void *params;
     size_t param_bytes; /* a multiple of 8, at least 8 */
+    const char *ops;    /* what it computes, for messages; NULL: not known */
 } wg_launch;
 
 /* When a kernel began and ended, in seconds of CLOCK_MONOTONIC. */

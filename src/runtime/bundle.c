@@ -149,7 +149,8 @@ wg_status wg_bundle_launch(wg_engine *e, const wg_exec *x, int step, const wg_pr
                             .buffers = b.chunk,
                             .nbuffers = WG_BUNDLE_CHUNKS + 1,
                             .params = &b.by_value,
-                            .param_bytes = sizeof b.by_value};
+                            .param_bytes = sizeof b.by_value,
+                            .ops = x->plan->steps[step].ops};
         status = wg_dev_launch(&e->dev, x->queue, &launch, err);
         e->launches += status == WG_OK;
     }

@@ -188,7 +188,8 @@ static wg_status launch(wg_engine *e, const wg_exec *x, int step, const wg_probl
                         .buffers = buffers,
                         .nbuffers = l->nbuffers,
                         .params = params,
-                        .param_bytes = (size_t)s->nparams * sizeof *params};
+                        .param_bytes = (size_t)s->nparams * sizeof *params,
+                        .ops = x->plan->steps[step].ops};
     wg_status status = wg_dev_launch(&e->dev, x->queue, &launch, err);
     e->launches += status == WG_OK;
     return status;
