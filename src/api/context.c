@@ -49,6 +49,8 @@ static bool read_environment(wg_ctx *ctx) {
     e->form = env_is("WENGERT_FORM", "simd") ? WG_SIMD : env_is("WENGERT_FORM", "simt") ? WG_SIMT : e->dev.limits->form;
     if (e->dev.limits->interprets) {
         e->form = WG_SIMD; /* what the interpreter imitates */
+    } else if (e->dev.limits->language == WG_CUDA_CPP) {
+        e->form = WG_SIMT; /* there are no wide vectors in CUDA */
     }
     e->fuse = !env_is("WENGERT_FUSE", "0");
     ctx->eager = env_is("WENGERT_EAGER", "1");

@@ -82,7 +82,8 @@
     }
 // One number from a group's, always by the same tree, k = 32, 16, ... 1: item me takes in item me + k. Every work-item must
 // come here. Where there are shuffles the lower half does the steps after the first without memory or barriers, and s needs
-// no barrier at the end: its lower half is read before the last barrier, and what comes after reads s[32] alone.
+// no barrier at the end: what comes next may write the lower half of s, which is read before the last barrier, but s[32]
+// only after a barrier of its own.
 #ifdef SHUFFLE_DOWN
 #define WG_ACROSS(t, c, name, OP)                                                                                      \
     DEVICE_FN v##t across_##name##_##t(v##t v, LOCAL_PTR c *s) {                                                       \
@@ -128,8 +129,45 @@
     WG_ACROSS(t, c, sum, a + b)                                                                                        \
     WG_ACROSS(t, c, max, a >= b || a != a ? a : b)                                                                     \
     WG_ACROSS(t, c, min, a <= b || a != a ? a : b)
+// Of equal values the first counts; whatever the order of comparisons, the result is one.
+#define WG_TAKES(a, v, b, w)                                                                                           \
+    ((w) >= 0 && ((v) < 0 || (b) > (a) || ((b) != (b) && (a) == (a)) ||                                                \
+                  (((b) == (a) || ((b) != (b) && (a) != (a))) && (w) < (v))))
+#define WG_BETTER(t)                                                                                                   \
+    DEVICE_FN vmask argmax_better_##t(v##t x, v##t best) { return x > best || (x != x && best == best); }
+#ifdef SHUFFLE_DOWN
 #define WG_ARGMAX(t, c)                                                                                                \
-    DEVICE_FN vmask argmax_better_##t(v##t x, v##t best) { return x > best || (x != x && best == best); }              \
+    WG_BETTER(t)                                                                                                       \
+    DEVICE_FN vi64 across_argmax_##t(v##t best, vi64 where, LOCAL_PTR c *s, LOCAL_PTR i64 *at) {                       \
+        const int me = LID(0);                                                                                         \
+        if (me >= GROUP_ITEMS / 2) {                                                                                   \
+            s[me - GROUP_ITEMS / 2] = best;                                                                            \
+            at[me - GROUP_ITEMS / 2] = where;                                                                          \
+        }                                                                                                              \
+        BARRIER_LOCAL();                                                                                               \
+        if (me < GROUP_ITEMS / 2) {                                                                                    \
+            c a = best, b = s[me];                                                                                     \
+            i64 v = where, w = at[me];                                                                                 \
+            UNROLL for (int k = GROUP_ITEMS / 4;; k >>= 1) {                                                           \
+                const int takes = WG_TAKES(a, v, b, w);                                                                \
+                a = takes ? b : a;                                                                                     \
+                v = takes ? w : v;                                                                                     \
+                if (k == 0) {                                                                                          \
+                    break;                                                                                             \
+                }                                                                                                      \
+                b = SHUFFLE_DOWN(a, k);                                                                                \
+                w = SHUFFLE_DOWN(v, k);                                                                                \
+            }                                                                                                          \
+            if (me == 0) {                                                                                             \
+                at[GROUP_ITEMS / 2] = v;                                                                               \
+            }                                                                                                          \
+        }                                                                                                              \
+        BARRIER_LOCAL();                                                                                               \
+        return at[GROUP_ITEMS / 2];                                                                                    \
+    }
+#else
+#define WG_ARGMAX(t, c)                                                                                                \
+    WG_BETTER(t)                                                                                                       \
     DEVICE_FN vi64 across_argmax_##t(v##t best, vi64 where, LOCAL_PTR c *s, LOCAL_PTR i64 *at) {                       \
         const int me = LID(0);                                                                                         \
         s[me] = best;                                                                                                  \
@@ -139,8 +177,7 @@
             if (me < k) {                                                                                              \
                 c a = s[me], b = s[me + k];                                                                            \
                 i64 v = at[me], w = at[me + k];                                                                        \
-                int nan = b != b, better = b > a || (nan && a == a), same = b == a || (nan && a != a);                 \
-                if (w >= 0 && (v < 0 || better || (same && w < v))) {                                                  \
+                if (WG_TAKES(a, v, b, w)) {                                                                            \
                     s[me] = b;                                                                                         \
                     at[me] = w;                                                                                        \
                 }                                                                                                      \
@@ -151,6 +188,7 @@
         BARRIER_LOCAL();                                                                                               \
         return r;                                                                                                      \
     }
+#endif
 #define WG_TRUTH(v) ((v) != 0)
 #define WG_BYTES(x) ((uchar)((x) != 0))
 
