@@ -108,7 +108,7 @@ static bool load_library(const char *variable, const char *stem, const char *con
         return wg_cuda_resolve(library, names, n, table, why, cap);
     }
     bool old = driver.version < 13000;
-    char path[128], reason[512];
+    char path[128], reason[512] = "";
     for (int generation = 0; generation < 2; generation++) {
         for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
             snprintf(path, sizeof path, "%s%s.so.%d", folders[i], stem, (generation == 0) == old ? 12 : 13);

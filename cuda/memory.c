@@ -91,7 +91,8 @@ void wg_cuda_free(wg_device *dev, wg_mem *mem) {
     }
     if (wg_cuda_enter_to_release(dev)) {
         if (!dev->pools) {
-            dev->cu->cuMemFree_v2(m->pointer); /* waits for all that is under way */
+            wg_cuda_sync(dev, NULL); /* kernels and transfers under way use it */
+            dev->cu->cuMemFree_v2(m->pointer);
         } else {
             if (wg_cuda_take(dev, mem, NULL) != WG_OK) {
                 dev->cu->cuStreamSynchronize(dev->copy);

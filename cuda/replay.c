@@ -173,14 +173,14 @@ wg_status wg_cuda_plan_end(wg_device *dev, bool run_it, wg_err *err) {
     return status ? status : run(dev, r, err);
 }
 
-void wg_cuda_plan_drop(wg_device *dev, wg_replay *r) {
-    if (!r) {
+void wg_cuda_plan_drop(wg_device *dev, wg_replay *plan) {
+    if (!plan) {
         return;
     }
     if (wg_cuda_enter_to_release(dev)) {
-        drop_graph(dev, r);
+        drop_graph(dev, plan);
     }
-    free_list(&r->now);
-    free_list(&r->captured);
-    wg_mem_free(r);
+    free_list(&plan->now);
+    free_list(&plan->captured);
+    wg_mem_free(plan);
 }
