@@ -17,7 +17,7 @@ typedef struct wg_exec_step {
     int nparams;
     int *fixups; /* parameters that hold offsets and scalars */
     int nfixups;
-    size_t table_at; /* first step of a bundle: where its rows begin in the table, in words */
+    size_t table_at;       /* first step of a bundle: where its rows begin in the table, in words */
     wg_gemm_call *product; /* computed by the backend's library, without a kernel; owned */
 } wg_exec_step;
 
