@@ -68,10 +68,11 @@ wg_status wg_cuda_alloc(wg_device *dev, size_t bytes, wg_mem *out, wg_err *err) 
     wg_cu_result code = allocate(dev, bytes + WG_MEM_SLACK, &m->pointer);
     if (code == WG_CU_OUT_OF_MEMORY) {
         size_t free_bytes = 0, total = 0;
-        dev->cu->cuMemGetInfo_v2(&free_bytes, &total);
         wg_mem_free(m);
-        return wg_err_set(err, WG_ERR_DEVICE_MEM, "no device memory for %zu bytes; %zu of %zu are free", bytes,
-                          free_bytes, total);
+        return dev->cu->cuMemGetInfo_v2(&free_bytes, &total) == WG_CU_SUCCESS
+                   ? wg_err_set(err, WG_ERR_DEVICE_MEM, "no device memory for %zu bytes; %zu of %zu are free", bytes,
+                                free_bytes, total)
+                   : wg_err_set(err, WG_ERR_DEVICE_MEM, "no device memory for %zu bytes", bytes);
     }
     if (code != WG_CU_SUCCESS) {
         wg_mem_free(m);

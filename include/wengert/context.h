@@ -22,7 +22,7 @@
 WG_BEGIN_DECLS
 
 /*
- * Open a context on a device: "opencl:0", "opencl:cpu", "opencl:gpu", "opencl", "null" (records, runs nothing),
+ * Open a context on a device: "cuda:0", "opencl:0", "opencl:cpu", "opencl:gpu", "opencl", "null" (records, runs nothing),
  * "host" (a slow interpreter, for tests). NULL or "" means $WENGERT_DEVICE, or the best device found.
  * Always returns a context unless the host is out of memory (then NULL); ask wg_failed whether it can be used. A failed
  * context takes every call and answers with its error. The caller closes it with wg_close.

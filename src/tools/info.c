@@ -7,7 +7,7 @@ static void print_line(const char *text, void *user) { fprintf(user, "  %s\n", t
 
 static const char help[] = "usage: wengert-info [--version | --help]\n"
                            "Lists the devices Wengert can use, and the reason for each backend it cannot.\n"
-                           "WENGERT_DEVICE names the device that programs use by default: opencl:0, opencl:cpu, ...\n";
+                           "WENGERT_DEVICE names the device that programs use by default: cuda:0, opencl:cpu, ...\n";
 
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
