@@ -113,7 +113,7 @@ struct wg_device {
     wg_blas_handle blas_handle;
     wg_cu_pointer workspace;
     bool tf32;
-    struct wg_replay *recording;                  /* the plan whose launches are being held back */
+    struct wg_recording *recording;               /* the plan whose launches are being held back */
     char last_kernel[WG_CUDA_NAME], last_ops[96]; /* the newest launch, for messages */
     char lost[512];                               /* why the device cannot be used any more; "" while it can */
     pid_t pid;                                    /* a forked child may call nothing */
@@ -131,9 +131,9 @@ wg_status wg_cuda_build(wg_device *dev, wg_queue queue, const char *text, const 
 void wg_cuda_unbuild(wg_device *dev, wg_program *program);
 wg_status wg_cuda_launch(wg_device *dev, wg_queue queue, const wg_launch *l, wg_err *err);
 wg_status wg_cuda_sync(wg_device *dev, wg_err *err);
-wg_status wg_cuda_plan_begin(wg_device *dev, wg_replay **plan, wg_err *err);
+wg_status wg_cuda_plan_begin(wg_device *dev, wg_recording **plan, wg_err *err);
 wg_status wg_cuda_plan_end(wg_device *dev, bool run, wg_err *err);
-void wg_cuda_plan_drop(wg_device *dev, wg_replay *plan);
+void wg_cuda_plan_drop(wg_device *dev, wg_recording *plan);
 bool wg_cuda_gemm_takes(const wg_gemm_call *call);
 wg_status wg_cuda_gemm(wg_device *dev, const wg_gemm_call *call, wg_err *err);
 

@@ -82,7 +82,7 @@ typedef struct wg_gemm_call {
 } wg_gemm_call;
 
 /* What a backend keeps of a plan that is run again and again: a list of launches, made one. */
-typedef struct wg_replay wg_replay;
+typedef struct wg_recording wg_recording;
 
 typedef struct wg_backend {
     const char *name; /* "opencl": what stands before the colon in a device name */
@@ -133,9 +133,9 @@ typedef struct wg_backend {
      * *plan, NULL before the first run, is what the backend keeps of it until plan_drop. Launches may be held back and
      * done, all or none, by plan_end; with `run` false it forgets those it holds.
      */
-    wg_status (*plan_begin)(wg_device *dev, wg_replay **plan, wg_err *err);
+    wg_status (*plan_begin)(wg_device *dev, wg_recording **plan, wg_err *err);
     wg_status (*plan_end)(wg_device *dev, bool run, wg_err *err);
-    void (*plan_drop)(wg_device *dev, wg_replay *plan);
+    void (*plan_drop)(wg_device *dev, wg_recording *plan);
 
     /* A vendor's matrix product, if limits.gemm_library; in order with launches. Strides alone decide whether it takes a
      * call. Its sums may be in another order than our kernel's. */

@@ -262,7 +262,7 @@ void wg_exec_free(wg_exec *x) {
         wg_mem_free(x->steps[i].params);
         wg_mem_free(x->steps[i].fixups);
     }
-    wg_dev_plan_drop(x->dev, x->replay);
+    wg_dev_plan_drop(x->dev, x->recording);
     wg_dev_free(x->dev, &x->table);
     wg_mem_free(x->rows);
     wg_plan_free(x->plan);

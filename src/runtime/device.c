@@ -148,7 +148,7 @@ wg_status wg_dev_timing(const wg_dev *d, bool on, wg_err *err) {
 
 size_t wg_dev_times(const wg_dev *d, wg_launch_time *out, size_t n) { return d->backend->times(d->dev, out, n); }
 
-wg_status wg_dev_plan_begin(const wg_dev *d, wg_replay **plan, wg_err *err) {
+wg_status wg_dev_plan_begin(const wg_dev *d, wg_recording **plan, wg_err *err) {
     return d->backend->plan_begin ? d->backend->plan_begin(d->dev, plan, err) : WG_OK;
 }
 
@@ -156,7 +156,7 @@ wg_status wg_dev_plan_end(const wg_dev *d, bool run, wg_err *err) {
     return d->backend->plan_end ? d->backend->plan_end(d->dev, run, err) : WG_OK;
 }
 
-void wg_dev_plan_drop(const wg_dev *d, wg_replay *plan) {
+void wg_dev_plan_drop(const wg_dev *d, wg_recording *plan) {
     if (plan) {
         d->backend->plan_drop(d->dev, plan);
     }

@@ -39,9 +39,9 @@ wg_status wg_dev_sync(const wg_dev *d, wg_err *err);
 wg_status wg_dev_timing(const wg_dev *d, bool on, wg_err *err);
 size_t wg_dev_times(const wg_dev *d, wg_launch_time *out, size_t n);
 /* Those a backend may lack: then nothing happens. */
-wg_status wg_dev_plan_begin(const wg_dev *d, wg_replay **plan, wg_err *err);
+wg_status wg_dev_plan_begin(const wg_dev *d, wg_recording **plan, wg_err *err);
 wg_status wg_dev_plan_end(const wg_dev *d, bool run, wg_err *err);
-void wg_dev_plan_drop(const wg_dev *d, wg_replay *plan);
+void wg_dev_plan_drop(const wg_dev *d, wg_recording *plan);
 wg_status wg_dev_gemm(const wg_dev *d, const wg_gemm_call *call, wg_err *err);
 
 #endif

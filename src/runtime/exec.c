@@ -238,7 +238,7 @@ wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err
     if (status == WG_OK) {
         locate(x);
         status = x->table_words && !e->dev.limits->interprets ? wg_bundle_bind(e, x, p, err) : WG_OK;
-        status = status == WG_OK ? wg_dev_plan_begin(&e->dev, &x->replay, err) : status;
+        status = status == WG_OK ? wg_dev_plan_begin(&e->dev, &x->recording, err) : status;
     }
     if (status != WG_OK) {
         e->pool.wanted = (size_t)wg_plan_bytes(x->plan);

@@ -43,7 +43,7 @@ typedef struct wg_exec {
     uint64_t number; /* counts the plans of an engine */
     wg_ran ran;
     const wg_dev *dev;
-    wg_replay *replay; /* the backend's, of the runs so far */
+    wg_recording *recording; /* the backend's, of the runs so far */
     wg_queue queue;
     wg_exec_step *steps;
     /* The table that bundles read (see wg_print_bundle), as it is to be and as it was written last. */

@@ -20,7 +20,7 @@ typedef struct call_list {
     size_t n, cap, at_cap, len, byte_cap;
 } call_list;
 
-struct wg_replay {
+struct wg_recording {
     uint64_t runs;
     call_list now, captured;
     wg_cu_graph_exec graph; /* launches `captured` */
@@ -99,7 +99,7 @@ static wg_cu_graph capture(wg_device *dev, const call_list *l) {
     return NULL;
 }
 
-static void drop_graph(wg_device *dev, wg_replay *r) {
+static void drop_graph(wg_device *dev, wg_recording *r) {
     if (r->graph) {
         dev->cu->cuGraphExecDestroy(r->graph); /* one that still runs goes when it is done */
     }
@@ -108,7 +108,7 @@ static void drop_graph(wg_device *dev, wg_replay *r) {
 }
 
 /* Makes r->graph launch r->now; false if there is no such graph. */
-static bool make_graph(wg_device *dev, wg_replay *r) {
+static bool make_graph(wg_device *dev, wg_recording *r) {
     uint64_t info[WG_CU_UPDATE_INFO_BYTES / sizeof(uint64_t)]; /* which nobody reads */
     wg_cu_graph graph = capture(dev, &r->now);
     if (!graph) {
@@ -132,7 +132,7 @@ static bool make_graph(wg_device *dev, wg_replay *r) {
 }
 
 /* A graph of one launch would be slower than the launch. */
-static wg_status run(wg_device *dev, wg_replay *r, wg_err *err) {
+static wg_status run(wg_device *dev, wg_recording *r, wg_err *err) {
     size_t n = r->now.n;
     bool ready = n > 1 && ((r->graph && equal_lists(&r->now, &r->captured)) || make_graph(dev, r));
     if (!ready) {
@@ -149,7 +149,7 @@ static wg_status run(wg_device *dev, wg_replay *r, wg_err *err) {
 
 /* ---- the slots ---------------------------------------------------------------------------------------------------------- */
 
-wg_status wg_cuda_plan_begin(wg_device *dev, wg_replay **plan, wg_err *err) {
+wg_status wg_cuda_plan_begin(wg_device *dev, wg_recording **plan, wg_err *err) {
     if (!*plan) {
         *plan = wg_mem_zalloc(sizeof **plan);
     }
@@ -164,7 +164,7 @@ wg_status wg_cuda_plan_begin(wg_device *dev, wg_replay **plan, wg_err *err) {
 }
 
 wg_status wg_cuda_plan_end(wg_device *dev, bool run_it, wg_err *err) {
-    wg_replay *r = dev->recording;
+    wg_recording *r = dev->recording;
     dev->recording = NULL;
     if (!r || !run_it || r->now.n == 0) {
         return WG_OK;
@@ -173,7 +173,7 @@ wg_status wg_cuda_plan_end(wg_device *dev, bool run_it, wg_err *err) {
     return status ? status : run(dev, r, err);
 }
 
-void wg_cuda_plan_drop(wg_device *dev, wg_replay *plan) {
+void wg_cuda_plan_drop(wg_device *dev, wg_recording *plan) {
     if (!plan) {
         return;
     }
