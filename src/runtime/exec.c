@@ -173,7 +173,9 @@ static wg_status launch(wg_engine *e, const wg_exec *x, int step, const wg_probl
     int64_t params[WG_MAX_PARAMS];
     const wg_mem *buffers[WG_MAX_BUFFERS];
     if (s->product) {
-        return wg_library_run(e, x, step, err);
+        wg_status status = wg_library_run(e, x, step, err);
+        e->launches += status == WG_OK;
+        return status;
     }
     wg_exec_params(x, step, p, params);
     if (e->dev.limits->interprets) {
@@ -238,7 +240,8 @@ wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err
     if (status == WG_OK) {
         locate(x);
         status = x->table_words && !e->dev.limits->interprets ? wg_bundle_bind(e, x, p, err) : WG_OK;
-        status = status == WG_OK ? wg_dev_plan_begin(&e->dev, &x->recording, err) : status;
+        bool whole = !e->dev.watch; /* who watches wants each launch by itself */
+        status = status == WG_OK && whole ? wg_dev_plan_begin(&e->dev, &x->recording, err) : status;
     }
     if (status != WG_OK) {
         e->pool.wanted = (size_t)wg_plan_bytes(x->plan);
