@@ -128,6 +128,7 @@ wg_status wg_close(wg_ctx *ctx) {
         wg_value_free(&ctx->engine.pool, ctx->engine.trap);
         wg_mem_free(ctx->engine.room.data);
         wg_programs_drop(&ctx->engine.programs);
+        wg_str_free(&ctx->engine.programs.keep_in);
         wg_pool_drop(&ctx->engine.pool);
         wg_dev_close(&ctx->engine.dev);
     }

@@ -63,7 +63,7 @@ static bool compile_part(const job *j, const batch *b, size_t from, size_t n, bo
         part[i] = j->kernels[b->which[from + i]];
     }
     wg_str text = {0};
-    kernels_print(part, n, wg_text_prelude, &text);
+    kernels_print(part, n, wg_text_prelude_cuda, &text);
     size_t size = 0;
     char *log = NULL;
     void *cubin = text.failed ? NULL : nvrtc_compile(text.data, archs[b->arch], &size, &log);
