@@ -2,10 +2,12 @@
  * CUDA's words on the host, for generated code: each thread is a fiber. C++, since CUDA is.
  */
 #pragma once
+#define ulong host_ulong /* the prelude has its own */
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <utility>
+#undef ulong
 
 extern "C" {
 struct fiber_place {

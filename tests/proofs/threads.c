@@ -147,7 +147,9 @@ static void walk_on(const char *device, walk_visit visit, run *r) {
         exit(1);
     }
     walk_fused(ctx, visit, r);
-    walk_shared(ctx, visit, r);
+    walk_rows(ctx, ops_reduce, visit, r);
+    walk_rows(ctx, ops_contract, visit, r);
+    walk_rows(ctx, ops_nn, visit, r);
     r->failures += wg_close(ctx) != WG_OK;
 }
 

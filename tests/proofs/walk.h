@@ -21,10 +21,8 @@ typedef struct walk_batch {
 /* Takes a batch, whose tensors end with it. */
 typedef void (*walk_visit)(wg_ctx *ctx, const walk_batch *b, void *user);
 
-/* Every op of the table, each variant with one dtype, layouts in turn. */
-void walk_table(wg_ctx *ctx, walk_visit visit, void *user);
-/* The part of it whose kernels share memory among work-items: reductions and contractions. */
-void walk_shared(wg_ctx *ctx, walk_visit visit, void *user);
+/* Every op of a part of the op table, ops_unary and so on: each variant with one dtype, layouts in turn. */
+void walk_rows(wg_ctx *ctx, const op *rows, walk_visit visit, void *user);
 /* What the table has not: fused groups, split sums, gradients of a step with dropout, embedding and a product. */
 void walk_fused(wg_ctx *ctx, walk_visit visit, void *user);
 
