@@ -1,8 +1,9 @@
 /* Compiling in batches: a program of many kernels costs little more than the sum of their parts alone. */
 #include "compile.h"
 
+#include "calibrate.h"
 #include "kernels/texts.h"
-#include "nvrtc.h"
+#include "rtc.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -66,7 +67,7 @@ static bool compile_part(const job *j, const batch *b, size_t from, size_t n, bo
     kernels_print(part, n, wg_text_prelude_cuda, &text);
     size_t size = 0;
     char *log = NULL;
-    void *cubin = text.failed ? NULL : nvrtc_compile(text.data, archs[b->arch], &size, &log);
+    void *cubin = text.failed ? NULL : rtc_compile(text.data, archs[b->arch], &size, &log);
     bool good = cubin && log && !*log;
     for (size_t i = 0; i < n && (good || last); i++) {
         outcome *o = &j->board->outcomes[b->which[from + i] * ARCHS + (size_t)b->arch];
@@ -83,12 +84,15 @@ static bool compile_part(const job *j, const batch *b, size_t from, size_t n, bo
 }
 
 static void work(const job *j) {
-    if (!nvrtc_load()) {
+    if (!rtc_load()) {
         j->board->broken++;
         return;
     }
     batch b;
     while (find_batch(j, j->board->next++, &b)) {
+        if (b.which[0] < (size_t)ARCHS && !calibrate(archs[b.arch])) { /* with the first of an architecture */
+            j->board->broken++;
+        }
         if (!compile_part(j, &b, 0, b.n, false)) {
             for (size_t i = 0; i < b.n; i++) { /* which one is it? */
                 compile_part(j, &b, i, 1, true);

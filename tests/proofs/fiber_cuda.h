@@ -51,6 +51,22 @@ static inline float __fsqrt_rn(float x) { return sqrtf(x); }
 static inline double __dsqrt_rn(double x) { return std::sqrt(x); }
 using std::fma;
 
+struct alignas(4) uchar4 {
+    unsigned char x, y, z, w;
+};
+struct alignas(16) int4 {
+    int x, y, z, w;
+};
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+struct alignas(16) double2 {
+    double x, y;
+};
+struct alignas(16) longlong2 {
+    long long x, y;
+};
+
 /* Shuffles of a whole warp. */
 template <class T> static inline T fiber_shuffle(T x, unsigned from) {
     uint64_t bits = 0, got;

@@ -12,41 +12,28 @@ enum { PARTS = 2 }; /* compiled side by side */
 
 static void *libraries[PARTS];
 
-/* Copies text, leaving out barrier number *drop of those met from now on. */
-static void add_text(wg_str *out, const char *text, int drop, int *barriers) {
-    static const char call[] = "BARRIER_LOCAL();";
-    for (const char *at; (at = strstr(text, call)); text = at + strlen(call)) {
-        wg_str_addn(out, text, (size_t)(at - text));
-        wg_str_add(out, (*barriers)++ == drop ? "" : call);
-    }
-    wg_str_add(out, text);
-}
-
-static bool write_source(const char *path, const kernel_text *kernels, size_t n, int drop, int *barriers) {
-    wg_str program = {0}, text = {0};
-    kernels_print(kernels, n, wg_text_prelude_cuda, &program);
+static bool write_source(const char *path, const kernel_text *kernels, size_t n) {
+    wg_str text = {0};
     wg_str_addf(&text, "#include \"%s/fiber_cuda.h\"\n", WG_PROOFS_DIR);
-    add_text(&text, wg_str_text(&program), drop, barriers);
+    kernels_print(kernels, n, wg_text_prelude_cuda, &text);
     for (size_t i = 0; i < n; i++) {
         wg_str_addf(&text, "extern \"C\" void run_%s(void *const *b, const void *p) { fiber_call(%s, b, p); }\n",
                     kernels[i].name, kernels[i].name);
     }
-    FILE *f = program.failed || text.failed ? NULL : fopen(path, "w");
+    FILE *f = text.failed ? NULL : fopen(path, "w");
     bool done = f && fputs(text.data, f) >= 0;
     done = f && fclose(f) == 0 && done;
-    wg_str_free(&program);
     wg_str_free(&text);
     return done;
 }
 
-bool fiber_program_load(const kernel_text *kernels, size_t n, const char *folder, int drop, int *barriers) {
+static bool compile(const kernel_text *kernels, size_t n, const char *folder) {
     wg_str command = {0};
-    *barriers = 0;
     for (int p = 0; p < PARTS; p++) {
         size_t first = n * (size_t)p / PARTS, last = n * (size_t)(p + 1) / PARTS;
         char path[4096];
         snprintf(path, sizeof path, "%s/part%d.cpp", folder, p);
-        if (last > first && !write_source(path, kernels + first, last - first, drop, barriers)) {
+        if (!write_source(path, kernels + first, last - first)) {
             fprintf(stderr, "proofs: cannot write %s\n", path);
             return false;
         }
@@ -60,16 +47,24 @@ bool fiber_program_load(const kernel_text *kernels, size_t n, const char *folder
     }
     bool good = !command.failed && system(command.data) == 0;
     wg_str_free(&command);
-    for (int p = 0; p < PARTS && good; p++) {
+    return good;
+}
+
+bool fiber_program_make(const kernel_text *kernels, size_t n, const char *folder) {
+    return n >= PARTS && compile(kernels, n, folder) && fiber_program_load(folder);
+}
+
+bool fiber_program_load(const char *folder) {
+    for (int p = 0; p < PARTS; p++) {
         char path[4096];
         snprintf(path, sizeof path, "%s/part%d.so", folder, p);
         libraries[p] = dlopen(path, RTLD_NOW | RTLD_LOCAL);
         if (!libraries[p]) {
             fprintf(stderr, "proofs: %s\n", dlerror());
-            good = false;
+            return false;
         }
     }
-    return good;
+    return true;
 }
 
 fiber_kernel fiber_program_find(const char *name) {

@@ -8,9 +8,11 @@
 #include "fibers.h"
 #include "kernels.h"
 
-/* Compiles all kernels into files in `folder` and loads them. With drop >= 0 that barrier, counted through the whole text, is
- * left out. False, and why on stderr, if something fails; *barriers is how many there are. */
-bool fiber_program_load(const kernel_text *kernels, size_t n, const char *folder, int drop, int *barriers);
+/* Compiles all kernels into two libraries in `folder`, side by side, and loads them. False, and why on stderr, if something
+ * fails. */
+bool fiber_program_make(const kernel_text *kernels, size_t n, const char *folder);
+/* Loads those made before. */
+bool fiber_program_load(const char *folder);
 /* NULL if there is no such kernel. */
 fiber_kernel fiber_program_find(const char *name);
 

@@ -18,6 +18,9 @@ typedef void (*fiber_kernel)(void *const *buffers, const void *params);
 bool fibers_run(const char *name, fiber_kernel kernel, uint32_t groups, uint32_t items, void *const *buffers,
                 const void *params);
 
+/* From now on every group leaves out barrier number `which` of those it comes to: a fault on purpose. */
+void fibers_drop_barrier(int which);
+
 /* What generated code calls, through fiber_cuda.h: where the fiber is, and meeting the others. */
 typedef struct fiber_place {
     unsigned x, y, z;

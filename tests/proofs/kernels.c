@@ -35,7 +35,7 @@ static kernel_class class_of(const kernel_text *k) {
            : strstr(k->body, "WG_SCATTER(")      ? CLASS_SCATTER
            : strstr(k->body, "const i64 left =") ? CLASS_SPLIT
            : k->items == 64                      ? CLASS_ROWS
-           : strstr(k->body, "r0 < size0")       ? CLASS_COLUMNS
+           : strstr(k->body, "; r0++")           ? CLASS_COLUMNS
            : strstr(k->needs, "random")          ? CLASS_RANDOM
            : strstr(k->body, "pick_")            ? CLASS_GATHER
                                                  : CLASS_MAP;
