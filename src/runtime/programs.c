@@ -41,8 +41,7 @@ void wg_programs_drop(wg_programs *p) {
         wg_mem_free(b);
     }
     wg_mem_free(p->buckets);
-    *p = (wg_programs){
-        .dev = p->dev, .kernels_built = p->kernels_built, .builds = p->builds, .keep_in = p->keep_in};
+    *p = (wg_programs){.dev = p->dev, .kernels_built = p->kernels_built, .builds = p->builds, .keep_in = p->keep_in};
 }
 
 static entry *find(const wg_programs *p, uint64_t hash, const wg_str *body, wg_queue queue) {

@@ -29,7 +29,7 @@ if [ ! "$quick" ]; then
     for program in "$build"/tests/test_* "$build/wengert-bench --quick" "$build/examples/tutorial" \
         "$build/examples/fashion_mnist --epochs 1"; do
         [ "$how" = --all ] || [ "$program" != "$build/tests/test_ops_grad" ] || continue
-        case $program in *_forward | *_grad* | *_modes | *_optim | *_random | *_semantics* | *-bench* | */examples/*)
+        case $program in *_forward | *_grad* | *_modes | *_optim | *_random | *_semantics | *_semantics_grad | *-bench* | */examples/*)
             timeout 120 $program >"$work/out" 2>&1 || true ;;
         esac
     done
