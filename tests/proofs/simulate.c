@@ -145,7 +145,7 @@ static void set_up(const char *log) {
     setenv("OCLGRIND_UNINITIALIZED", "1", 1);
     setenv("OCLGRIND_MAX_ERRORS", "1000", 1);
     setenv("OCLGRIND_BUILD_OPTIONS", "-cl-opt-disable", 1);
-    setenv("WENGERT_OPENCL_LIB", "/usr/lib/oclgrind/liboclgrind-rt.so", 0);
+    setenv("WENGERT_OPENCL_LIB", "/usr/lib/oclgrind/liboclgrind-rt.so", 1); /* where Debian has it */
     setenv("WENGERT_FORM", "simt", 1);
 }
 
