@@ -1,6 +1,6 @@
 /*
  * simulate LOG [quick]: runs every kind of kernel at small odd sizes in Oclgrind, which interprets work-items one by one and reports
- * races, reads of what nobody wrote, accesses out of bounds and barriers that part of a group misses. What it says goes to LOG;
+ * races, reads of what nobody wrote, accesses out of bounds and barriers that part of a group misses. What it says goes to LOG.0, LOG.1, ...;
  * none of it is wanted.
  *
  * Every block of memory is a buffer of its own and not a byte larger than its tensor. First, kernels with a known fault of
@@ -16,7 +16,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const char *log_path;
+static char log_path[1024]; /* of the context that is open: the simulator begins its log anew with each */
+static const char *log_base;
 static int failures;
 
 static long log_size(void) {
@@ -38,6 +39,10 @@ static wg_status exact_alloc(wg_device *dev, size_t bytes, wg_mem *out, wg_err *
 
 static wg_ctx *open_simulator(void) {
     static wg_backend exact;
+    static int number;
+    snprintf(log_path, sizeof log_path, "%s.%d", log_base, number++);
+    remove(log_path);
+    setenv("OCLGRIND_LOG", log_path, 1);
     wg_ctx *ctx = wg_open("opencl");
     if (wg_failed(ctx) || !strstr(wg_device_name(ctx), "Oclgrind")) {
         fprintf(stderr, "simulate: no Oclgrind: %s\n", wg_failed(ctx) ? wg_error(ctx) : wg_device_name(ctx));
@@ -138,9 +143,7 @@ static void simulate(wg_ctx *ctx, const walk_batch *b, void *user) {
 
 /* Optimised code has an instruction that Oclgrind's check for uninitialised values does not know. */
 static void set_up(const char *log) {
-    log_path = log;
-    remove(log);
-    setenv("OCLGRIND_LOG", log, 1);
+    log_base = log;
     setenv("OCLGRIND_DATA_RACES", "1", 1);
     setenv("OCLGRIND_UNINITIALIZED", "1", 1);
     setenv("OCLGRIND_MAX_ERRORS", "1000", 1);
