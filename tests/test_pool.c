@@ -414,6 +414,16 @@ Test(pool, poison_shows_what_was_not_written) {
     cr_assert(p[0] == 0xA5 && p[1023] == 0xA5);
 }
 
+Test(pool, exact_blocks_stand_alone_and_are_not_used_again) {
+    pool.exact = true;
+    wg_block *a = get(1000), *b = get(0), *c = get(1000);
+    cr_assert(a->bytes == 1000 && a->mem->bytes == 1000 && b->bytes == 1 && a->mem != c->mem);
+    const wg_mem *was = a->mem;
+    wg_pool_put(&pool, a);
+    cr_assert_neq(get(1000)->mem, was);
+    cr_assert_eq(wg_pool_trim(&pool), 1000);
+}
+
 Test(pool, every_chunk_goes_back) {
     wg_block *keep = get(100);
     (void)keep;

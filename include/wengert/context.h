@@ -31,7 +31,8 @@ WG_BEGIN_DECLS
  * wg_memory_limit: bytes, or K, M or G of 1024; anything else makes the context fail with WG_ERR_ARG; WENGERT_PROFILE=1 and
  * WENGERT_TRACE=file (see inspect.h); WENGERT_LOG, a list that says what is written to stderr: "plan", each plan when it is
  * made, with its kernels; "kernel", each launch; "memory", each block of device memory that is taken or given back, growth
- * of the pool, new peaks.
+ * of the pool, new peaks. WENGERT_KERNELS=DIR keeps the text of each kernel built in that folder, which must exist, as
+ * DIR/<name>.kernel.
  */
 WG_API wg_ctx *wg_open(const char *device);
 

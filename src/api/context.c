@@ -57,6 +57,8 @@ static bool read_environment(wg_ctx *ctx) {
     ctx->anomaly = env_is("WENGERT_ANOMALY", "1");
     e->log_plan = env_lists("WENGERT_LOG", "plan");
     e->log_kernel = env_lists("WENGERT_LOG", "kernel");
+    const char *kernels = getenv("WENGERT_KERNELS");
+    wg_str_add(&e->programs.keep_in, kernels ? kernels : "");
     const char *limit = getenv("WENGERT_MEMORY_LIMIT");
     if (limit && *limit && !wg_memory_parse(limit, &e->pool.limit)) {
         wg_fail(&ctx->graph, WG_ERR_ARG,
@@ -126,6 +128,7 @@ wg_status wg_close(wg_ctx *ctx) {
         wg_value_free(&ctx->engine.pool, ctx->engine.trap);
         wg_mem_free(ctx->engine.room.data);
         wg_programs_drop(&ctx->engine.programs);
+        wg_str_free(&ctx->engine.programs.keep_in);
         wg_pool_drop(&ctx->engine.pool);
         wg_dev_close(&ctx->engine.dev);
     }

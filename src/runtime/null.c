@@ -114,6 +114,25 @@ static const wg_limits gpu_limits = {
     .has_f64 = true,
 };
 
+static const wg_limits cuda_limits = {
+    .name = "null CUDA",
+    .form = WG_SIMT,
+    .language = WG_CUDA_CPP,
+    .compute_units = 132,
+    .native_floats = 1,
+    .cache_bytes = (size_t)50 << 20,
+    .max_alloc = (size_t)8 << 30,
+    .max_param_bytes = 4096,
+    .local_bytes = 48 << 10,
+    .max_groups = {INT32_MAX, 65535, 65535},
+    .has_f64 = true,
+};
+
+static const struct {
+    const char *selector;
+    const wg_limits *limits;
+} kinds[] = {{"", &cpu_limits}, {"cpu", &cpu_limits}, {"gpu", &gpu_limits}, {"cuda", &cuda_limits}};
+
 static wg_status open_with(const wg_limits *limits, bool logs, wg_device **out, wg_err *err) {
     wg_device *dev = wg_mem_zalloc(sizeof *dev);
     if (!dev) {
@@ -126,10 +145,12 @@ static wg_status open_with(const wg_limits *limits, bool logs, wg_device **out, 
 }
 
 static wg_status null_open(const char *selector, wg_device **out, wg_err *err) {
-    if (*selector && strcmp(selector, "cpu") != 0 && strcmp(selector, "gpu") != 0) {
-        return wg_err_set(err, WG_ERR_NO_DEVICE, "no null device '%s'; there is: cpu, gpu", selector);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (strcmp(selector, kinds[i].selector) == 0) {
+            return open_with(kinds[i].limits, true, out, err);
+        }
     }
-    return open_with(strcmp(selector, "gpu") == 0 ? &gpu_limits : &cpu_limits, true, out, err);
+    return wg_err_set(err, WG_ERR_NO_DEVICE, "no null device '%s'; there is: cpu, gpu, cuda", selector);
 }
 
 static wg_status host_open(const char *selector, wg_device **out, wg_err *err) {
@@ -153,6 +174,7 @@ static void close_device(wg_device *dev) {
 static void null_list(void (*line)(const char *text, void *user), void *user) {
     line("null:cpu: records, runs nothing; limits of a CPU", user);
     line("null:gpu: records, runs nothing; limits of a GPU", user);
+    line("null:cuda: records, runs nothing; limits of a GPU, kernels in CUDA C++", user);
 }
 
 static void host_list(void (*line)(const char *text, void *user), void *user) {

@@ -1,7 +1,7 @@
 /*
  * Two backends without a device. "null" runs nothing and writes down what it was asked to do, so that order, lifetimes
- * and faults can be tested anywhere; "null:cpu" and "null:gpu" have the limits of a CPU and a GPU. "host" has memory
- * only: the executor interprets.
+ * and faults can be tested anywhere; "null:cpu" and "null:gpu" have the limits of a CPU and a GPU, "null:cuda" those of a
+ * GPU whose kernels are CUDA C++. "host" has memory only: the executor interprets.
  */
 #ifndef WG_RUNTIME_NULL_H
 #define WG_RUNTIME_NULL_H

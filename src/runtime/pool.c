@@ -223,13 +223,13 @@ wg_status wg_pool_get(wg_pool *pool, size_t bytes, wg_block **out, wg_err *err) 
         return wg_err_set(err, WG_ERR_DEVICE_MEM, "%zu bytes exceed the device's largest buffer, %zu", bytes, max);
     }
     size_t n = class_size(bytes);
-    bool large = n >= large_from(pool);
-    n = large && pool->limit ? round_up(bytes, UNIT) : n;
+    bool large = n >= large_from(pool) || pool->exact;
+    n = pool->exact ? bytes + (bytes == 0) : large && pool->limit ? round_up(bytes, UNIT) : n;
     n = n <= max ? n : max;
     if (!wg_slab_reserve(&pool->block_slab, sizeof(wg_block), 2)) { /* for a new chunk and a cut */
         return wg_err_set(err, WG_ERR_NOMEM, "a block of device memory: out of host memory");
     }
-    wg_block *b = find(&pool->bins[large], n);
+    wg_block *b = pool->exact ? NULL : find(&pool->bins[large], n);
     if (!b || (pool->limit && large && is_chunk(b) && b->bytes - n > n / 8)) {
         wg_status status = grow(pool, n, large, &b, err);
         if (status) {

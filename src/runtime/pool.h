@@ -50,6 +50,7 @@ typedef struct wg_pool {
     wg_pool_stats stats;
     size_t limit;  /* set by wg_pool_limit */
     size_t wanted; /* bytes of the last request, or of all that a plan requested together */
+    bool exact;    /* for tests: every block is a chunk of its own and not a byte larger, and none is used again */
     bool poison;   /* for tests: fills blocks with 0xA5 when they come and go, on devices with shared memory */
     bool log;      /* writes to stderr what comes and goes */
 

@@ -5,9 +5,11 @@
 #include "base/hash.h"
 #include "codegen/program.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct wg_program_entry {
     struct wg_program_entry *next;
@@ -39,7 +41,7 @@ void wg_programs_drop(wg_programs *p) {
         wg_mem_free(b);
     }
     wg_mem_free(p->buckets);
-    *p = (wg_programs){.dev = p->dev, .kernels_built = p->kernels_built, .builds = p->builds};
+    *p = (wg_programs){.dev = p->dev, .kernels_built = p->kernels_built, .builds = p->builds, .keep_in = p->keep_in};
 }
 
 static entry *find(const wg_programs *p, uint64_t hash, const wg_str *body, wg_queue queue) {
@@ -117,6 +119,44 @@ static void write_source(const wg_programs *p, wg_form form, const wg_kernel_wan
     wg_str_free(&needs);
 }
 
+/* ---- WENGERT_KERNELS: the texts in files ------------------------------------------------------------------------------ */
+
+/* Whole or not at all, since several processes may share the folder. */
+static bool write_file(const char *path, const char *text) {
+    FILE *f = fopen(path, "wx");
+    bool done = f && fputs(text, f) >= 0;
+    return f && !fclose(f) && done;
+}
+
+static wg_status keep_text(const wg_programs *p, wg_form form, const wg_kernel_want *want, wg_err *err) {
+    wg_str text = {0}, path = {0}, part = {0};
+    wg_str_addf(&path, "%s/%s.kernel", wg_str_text(&p->keep_in), want->name);
+    wg_str_addf(&part, "%s.%ld", wg_str_text(&path), (long)getpid());
+    wg_str_addf(&text, "// form: %s\n// needs: %s\n", form == WG_SIMD ? "simd" : "simt", wg_str_text(&want->needs));
+    wg_print_named(wg_str_text(&want->body), want->name, &text);
+    wg_status status = WG_OK;
+    if (text.failed || path.failed || part.failed || p->keep_in.failed) {
+        status = wg_err_set(err, WG_ERR_NOMEM, "out of host memory for the text of a kernel");
+    } else if (access(path.data, F_OK) != 0 &&
+               (!write_file(part.data, text.data) || rename(part.data, path.data) != 0)) {
+        status = wg_err_set(err, WG_ERR_IO, "WENGERT_KERNELS: cannot write %s: %s", path.data, strerror(errno));
+        remove(part.data);
+    }
+    wg_str_free(&text);
+    wg_str_free(&path);
+    wg_str_free(&part);
+    return status;
+}
+
+static wg_status keep_texts(const wg_programs *p, wg_form form, const wg_kernel_want *wants, const missing *m,
+                            wg_err *err) {
+    wg_status status = WG_OK;
+    for (size_t k = 0; k < m->count && p->keep_in.len > 0 && status == WG_OK; k++) {
+        status = keep_text(p, form, &wants[m->which[k]], err);
+    }
+    return status;
+}
+
 static bool remember(wg_programs *p, wg_queue queue, wg_kernel_want *want, uint64_t hash, wg_kernel *kernel) {
     entry *e = wg_mem_zalloc(sizeof *e);
     if (!e || !make_room(p)) {
@@ -179,7 +219,8 @@ wg_status wg_programs_get(wg_programs *p, wg_form form, wg_queue queue, wg_kerne
     }
     if (m.which && m.hash && status == WG_OK) {
         collect(p, queue, wants, n, &m);
-        status = m.count ? build(p, form, queue, wants, &m, err) : WG_OK;
+        status = m.count ? keep_texts(p, form, wants, &m, err) : WG_OK;
+        status = m.count && status == WG_OK ? build(p, form, queue, wants, &m, err) : status;
     }
     /* Wants that share a text with one just built have given up their own copy of it only now. */
     for (size_t i = 0; m.hash && i < n && status == WG_OK; i++) {

@@ -13,6 +13,7 @@ typedef struct wg_programs {
     struct wg_program_entry **buckets;
     size_t nbuckets, count;
     struct wg_built *built; /* programs, for unbuilding */
+    wg_str keep_in;         /* the folder that texts are written to before they are built; empty: none */
     uint64_t kernels_built, builds;
 } wg_programs;
 

@@ -22,7 +22,7 @@ static bool fail(const char *fmt, ...) {
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     cr_expect(false, "%s", text);
-    if (++failures >= PATIENCE) {
+    if (++failures >= PATIENCE && !getenv("WENGERT_KERNELS")) { /* who collects kernels wants them all */
         cr_assert(false, "stopped after %d failures", failures);
     }
     return false;

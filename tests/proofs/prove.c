@@ -1,0 +1,46 @@
+/*
+ * prove [--all | --quick] KERNELS REPORT: compiles the kernel texts in a folder with NVRTC and holds what came out against
+ * budgets.
+ *
+ * As it is every kernel is compiled for sm_90 and for one of the other architectures in turn, so that each of those sees a
+ * twelfth of every class. --all leaves none out. --quick takes a few of each class for one architecture.
+ */
+#include "report.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SAMPLE = ARCHS - 1, QUICK = 4, MOST_PROCESSES = 16 };
+
+int main(int argc, char **argv) {
+    bool all = argc == 4 && strcmp(argv[1], "--all") == 0, quick = argc == 4 && strcmp(argv[1], "--quick") == 0;
+    if (argc != 3 && !all && !quick) {
+        fprintf(stderr, "usage: prove [--all | --quick] KERNELS REPORT\n");
+        return 2;
+    }
+    kernel_text *kernels;
+    size_t n = kernels_load(argv[argc - 2], WG_SIMT, &kernels);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    compile_plan plan = {.processes = cores < 1 ? 1 : cores > MOST_PROCESSES ? MOST_PROCESSES : (int)cores};
+    if (quick) {
+        n = kernels_sample(kernels, n, QUICK);
+    }
+    for (int a = 0; a < ARCHS; a++) {
+        bool always = strcmp(archs[a], "90") == 0;
+        plan.every[a] = quick ? always : all || always ? 1 : SAMPLE;
+    }
+    outcome *outcomes;
+    if (!compile_all(kernels, n, &plan, &outcomes)) {
+        return 1;
+    }
+    FILE *table = fopen(argv[argc - 1], "w");
+    if (!table) {
+        fprintf(stderr, "prove: %s: %s\n", argv[argc - 1], strerror(errno));
+        return 1;
+    }
+    int over = report(table, kernels, n, outcomes);
+    bool written = !ferror(table) && fclose(table) == 0;
+    return over > 0 || !written;
+}

@@ -1,0 +1,16 @@
+/*
+ * Compiling with NVRTC as the CUDA backend does, for any architecture and without a GPU.
+ */
+#ifndef PROOFS_RTC_H
+#define PROOFS_RTC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Loads NVRTC. False, and why on stderr, if there is none. */
+bool rtc_load(void);
+/* Compiles text for "90a" and the like, with the options of the backend. Returns the CUBIN, or NULL; *log is what the compiler
+ * said, "" if nothing. The caller frees both. */
+void *rtc_compile(const char *text, const char *arch, size_t *size, char **log);
+
+#endif

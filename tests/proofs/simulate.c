@@ -1,0 +1,181 @@
+/*
+ * simulate LOG [quick]: runs every kind of kernel at small odd sizes in Oclgrind, which interprets work-items one by one and reports
+ * races, reads of what nobody wrote, accesses out of bounds and barriers that part of a group misses. What it says goes to LOG.0, LOG.1, ...;
+ * none of it is wanted.
+ *
+ * Every block of memory is a buffer of its own and not a byte larger than its tensor. First, kernels with a known fault of
+ * each kind must be found out.
+ */
+#include "walk.h"
+
+#include "api/context.h"
+#include "opencl/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static char log_path[1024]; /* of the context that is open: the simulator begins its log anew with each */
+static const char *log_base;
+static int failures;
+
+static long log_size(void) {
+    struct stat s;
+    return stat(log_path, &s) == 0 ? (long)s.st_size : 0;
+}
+
+/* ---- a context on the simulator ------------------------------------------------------------------------------------- */
+
+static wg_status exact_alloc(wg_device *dev, size_t bytes, wg_mem *out, wg_err *err) {
+    cl_int code;
+    cl_mem mem = dev->cl->clCreateBuffer(dev->context, CL_MEM_READ_WRITE, bytes ? bytes : 1, NULL, &code);
+    if (code != CL_SUCCESS) {
+        return wg_cl_fail(err, WG_ERR_DEVICE_MEM, code, "clCreateBuffer");
+    }
+    *out = (wg_mem){.handle = mem, .bytes = bytes};
+    return WG_OK;
+}
+
+static wg_ctx *open_simulator(void) {
+    static wg_backend exact;
+    static int number;
+    snprintf(log_path, sizeof log_path, "%s.%d", log_base, number++);
+    remove(log_path);
+    setenv("OCLGRIND_LOG", log_path, 1);
+    wg_ctx *ctx = wg_open("opencl");
+    if (wg_failed(ctx) || !strstr(wg_device_name(ctx), "Oclgrind")) {
+        fprintf(stderr, "simulate: no Oclgrind: %s\n", wg_failed(ctx) ? wg_error(ctx) : wg_device_name(ctx));
+        exit(1);
+    }
+    exact = *ctx->engine.dev.backend;
+    exact.alloc = exact_alloc;
+    ctx->engine.dev.backend = &exact;
+    ctx->engine.dev.dev->limits.shared_memory = false; /* else the host would write behind the simulator's back */
+    ctx->engine.pool.exact = true;
+    return ctx;
+}
+
+/* ---- planted faults --------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *fault, *body;
+} planted[] = {
+    {"no fault", "b[LID(0)] = p.n;"},
+    {"a race", "b[0] = LID(0);"},
+    {"a dropped barrier", "LOCAL int s[64]; s[LID(0)] = LID(0); b[LID(0)] = s[63 - LID(0)];"},
+    {"an uninitialised read",
+     "LOCAL int s[64]; if (LID(0) > 3) { s[LID(0)] = 1; } BARRIER_LOCAL(); b[LID(0)] = s[LID(0)];"},
+    {"a write out of bounds", "b[LID(0) + 1] = 0;"},
+    {"a read out of bounds", "b[LID(0)] = a[LID(0) + 1];"},
+    {"a barrier some miss", "if (LID(0) < 32) { BARRIER_LOCAL(); } b[LID(0)] = 0;"},
+};
+
+/* Runs one group of 64 work-items on two buffers of 64 ints; returns whether the simulator complained. */
+static bool complains(const wg_dev *dev, const char *body) {
+    static const int zeros[64];
+    static const char *const name = "planted";
+    int64_t n = 0;
+    wg_str text = {0};
+    wg_err err = {0};
+    wg_mem mem[2];
+    wg_program *program;
+    wg_kernel *kernel;
+    long before = log_size();
+    wg_str_add(&text, wg_dev_prelude(dev));
+    wg_str_addf(&text,
+                "typedef struct { i64 n; } params;\n"
+                "KERNEL_GROUP(64, 1, 1) planted(GLOBAL int *a, GLOBAL int *b, const params p) { %s }\n",
+                body);
+    for (int k = 0; k < 2; k++) {
+        if (wg_dev_alloc(dev, sizeof zeros, &mem[k], &err) ||
+            wg_dev_write(dev, &mem[k], 0, zeros, sizeof zeros, &err)) {
+            break;
+        }
+    }
+    const wg_mem *buffers[] = {&mem[0], &mem[1]};
+    wg_launch l = {.groups = {1, 1, 1}, .local = {64, 1, 1}, .buffers = buffers, .nbuffers = 2};
+    l.params = &n;
+    l.param_bytes = sizeof n;
+    if (!err.status && wg_dev_build(dev, WG_QUEUE_MAIN, text.data, &name, 1, &program, &kernel, &err) == WG_OK) {
+        l.kernel = kernel;
+        (void)wg_dev_launch(dev, WG_QUEUE_MAIN, &l, &err);
+        (void)wg_dev_sync(dev, &err);
+    }
+    if (err.status) {
+        fprintf(stderr, "simulate: %s\n", wg_err_text(&err));
+        failures++;
+    }
+    wg_err_clear(&err);
+    wg_str_free(&text);
+    return log_size() > before;
+}
+
+static void find_planted(void) {
+    wg_ctx *ctx = open_simulator();
+    for (size_t i = 0; i < sizeof planted / sizeof *planted; i++) {
+        if (complains(&ctx->engine.dev, planted[i].body) != (i > 0)) {
+            fprintf(stderr, "simulate: %s: %s\n", planted[i].fault, i > 0 ? "not found" : "but a complaint");
+            failures++;
+        }
+    }
+    wg_close(ctx);
+}
+
+/* ---- the work --------------------------------------------------------------------------------------------------------- */
+
+static void simulate(wg_ctx *ctx, const walk_batch *b, void *user) {
+    int *results = user;
+    long before = log_size();
+    wg_tensor *t[WALK_MOST];
+    memcpy(t, b->t, sizeof t);
+    if (wg_eval(t, b->n) != WG_OK || wg_synchronize(ctx) != WG_OK) {
+        fprintf(stderr, "simulate: %s and on: %s\n", b->name[0], wg_error(ctx));
+        wg_error_take(ctx, NULL, 0);
+        failures++;
+    }
+    if (log_size() > before) {
+        fprintf(stderr, "simulate: findings in %s to %s, see %s\n", b->name[0], b->name[b->n - 1], log_path);
+        failures++;
+    }
+    *results += (int)b->n;
+}
+
+/* Optimised code has an instruction that Oclgrind's check for uninitialised values does not know. */
+static void set_up(const char *log) {
+    log_base = log;
+    setenv("OCLGRIND_DATA_RACES", "1", 1);
+    setenv("OCLGRIND_UNINITIALIZED", "1", 1);
+    setenv("OCLGRIND_MAX_ERRORS", "1000", 1);
+    setenv("OCLGRIND_BUILD_OPTIONS", "-cl-opt-disable", 1);
+    setenv("WENGERT_OPENCL_LIB", "/usr/lib/oclgrind/liboclgrind-rt.so", 1); /* where Debian has it */
+    setenv("WENGERT_FORM", "simt", 1);
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2 || argc > 3) {
+        fprintf(stderr, "usage: simulate LOG [quick]\n");
+        return 2;
+    }
+    int results = 0;
+    set_up(argv[1]);
+    find_planted();
+    static const op *const tables[] = {ops_unary, ops_binary,   ops_reduce, ops_move,
+                                       ops_index, ops_contract, ops_nn,     NULL};
+    /* A context each: the simulator mistakes what a freed buffer held for what a new one does, so none is freed. */
+    for (int k = 0; k < (int)(sizeof tables / sizeof *tables); k++) {
+        if (argc > 2 && tables[k] != ops_index) {
+            continue; /* quick: gathers and scatters */
+        }
+        wg_ctx *ctx = open_simulator();
+        if (tables[k]) {
+            walk_rows(ctx, tables[k], simulate, &results);
+        } else {
+            walk_fused(ctx, simulate, &results);
+        }
+        failures += wg_close(ctx) != WG_OK;
+    }
+    printf("oclgrind: %zu planted faults found, %d results computed, %d findings\n",
+           sizeof planted / sizeof *planted - 1, results, failures);
+    return failures > 0;
+}
