@@ -69,7 +69,6 @@ enum {
     X(cuInit, (unsigned))                                                                                              \
     X(cuDriverGetVersion, (int *))                                                                                     \
     X(cuGetErrorName, (wg_cu_result, const char **))                                                                   \
-    X(cuGetErrorString, (wg_cu_result, const char **))                                                                 \
     X(cuDeviceGetCount, (int *))                                                                                       \
     X(cuDeviceGet, (wg_cu_device *, int))                                                                              \
     X(cuDeviceGetName, (char *, int, wg_cu_device))                                                                    \
