@@ -1,6 +1,8 @@
 /* Which CUDA devices there are, and which of them a selector means. Their order is the driver's. */
 #include "cuda/internal.h"
 
+#include "base/str.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -39,16 +41,6 @@ wg_status wg_cuda_find(const wg_cu_api *cu, wg_cuda_list *out, wg_err *err) {
     return out->n ? WG_OK : wg_err_set(err, WG_ERR_NO_DEVICE, "the NVIDIA driver is installed, but finds no device");
 }
 
-static bool contains(const char *text, const char *part) {
-    size_t n = strlen(part);
-    for (; *text; text++) {
-        if (strncasecmp(text, part, n) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool matches(const wg_cuda_list *list, size_t i, const char *selector) {
     if (!*selector || strcasecmp(selector, "gpu") == 0) {
         return true;
@@ -56,7 +48,7 @@ static bool matches(const wg_cuda_list *list, size_t i, const char *selector) {
     if (strspn(selector, "0123456789") == strlen(selector)) {
         return strlen(selector) < 9 && (size_t)atoi(selector) == i;
     }
-    return contains(list->found[i].name, selector);
+    return wg_str_contains(list->found[i].name, selector);
 }
 
 const wg_cuda_found *wg_cuda_select(const wg_cuda_list *list, const char *selector, wg_err *err) {

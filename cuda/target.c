@@ -53,12 +53,7 @@ static wg_status compile_failed(const wg_rtc_api *rtc, wg_rtc_program program, w
         wg_str_addf(&s, "%s\n", log);
     }
     wg_mem_free(log);
-    int line = 1;
-    for (const char *p = text; *p;) {
-        size_t n = strcspn(p, "\n");
-        wg_str_addf(&s, "%4d| %.*s\n", line++, (int)n, p);
-        p += n + (p[n] == '\n');
-    }
+    wg_str_add_numbered(&s, text);
     wg_err_set(err, WG_ERR_BUILD, "%s", wg_str_text(&s));
     wg_str_free(&s);
     return WG_ERR_BUILD;

@@ -114,16 +114,6 @@ wg_status wg_cl_find(const wg_cl_api *cl, wg_cl_list *out, wg_err *err) {
     return WG_OK;
 }
 
-static bool contains(const char *text, const char *part) {
-    size_t n = strlen(part);
-    for (; *text; text++) {
-        if (strncasecmp(text, part, n) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool matches(const wg_cl_list *list, size_t i, const char *selector) {
     const wg_cl_found *d = &list->found[i];
     if (!*selector) {
@@ -138,7 +128,7 @@ static bool matches(const wg_cl_list *list, size_t i, const char *selector) {
     if (strcasecmp(selector, "cpu") == 0) {
         return d->type & CL_DEVICE_TYPE_CPU;
     }
-    return contains(d->name, selector);
+    return wg_str_contains(d->name, selector);
 }
 
 const wg_cl_found *wg_cl_select(const wg_cl_list *list, const char *selector, wg_err *err) {

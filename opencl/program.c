@@ -24,12 +24,7 @@ static wg_status build_failed(wg_device *dev, cl_program program, cl_device_id i
         wg_str_add(&s, "\n");
     }
     wg_mem_free(log);
-    int line = 1;
-    for (const char *p = text; *p;) {
-        size_t n = strcspn(p, "\n");
-        wg_str_addf(&s, "%4d| %.*s\n", line++, (int)n, p);
-        p += n + (p[n] == '\n');
-    }
+    wg_str_add_numbered(&s, text);
     wg_err_set(err, WG_ERR_BUILD, "%s", wg_str_text(&s));
     wg_str_free(&s);
     return WG_ERR_BUILD;

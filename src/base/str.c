@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 void wg_str_addn(wg_str *s, const char *text, size_t n) {
     if (s->failed || n == 0) {
@@ -47,3 +48,22 @@ void wg_str_free(wg_str *s) {
 }
 
 const char *wg_str_text(const wg_str *s) { return s->data ? s->data : ""; }
+
+void wg_str_add_numbered(wg_str *s, const char *text) {
+    int line = 1;
+    for (const char *p = text; *p;) {
+        size_t n = strcspn(p, "\n");
+        wg_str_addf(s, "%4d| %.*s\n", line++, (int)n, p);
+        p += n + (p[n] == '\n');
+    }
+}
+
+bool wg_str_contains(const char *text, const char *part) {
+    size_t n = strlen(part);
+    for (; *text; text++) {
+        if (strncasecmp(text, part, n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
