@@ -130,7 +130,8 @@ struct wg_graph {
     size_t npending, pending_cap;
     wg_node unrun; /* list head: nodes without bytes, oldest first; views included */
     size_t nunrun;
-    wg_node history; /* list head: nodes that keep their operands for a backward that may come, or did so until it came */
+    wg_node
+        history; /* list head: nodes that keep their operands for a backward that may come, or did so until it came */
     uint64_t next_id;
     uint32_t epoch; /* for wg_node.mark */
     uint64_t seed;
