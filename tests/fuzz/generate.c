@@ -296,5 +296,6 @@ void fuzz_generate(fuzz_program *p, uint64_t seed, fuzz_profile profile) {
     for (int64_t n = fuzz_chance(&g, 65) ? 1 + fuzz_below(&g, 3) : 0; n > 0; n--) {
         repeat(&g, start, end);
     }
+    fuzz_machine_finish(&g.m);
     wg_close(ctx);
 }
