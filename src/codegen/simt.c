@@ -116,6 +116,7 @@ static bool saves_four(const wg_loop *loop, const wg_store *st) {
 
 int wg_simt_lanes(const wg_lowered *l) {
     const wg_loop *loop = &l->loop;
+    enum { MOST = 8 };       /* of them, since each takes four registers */
     int fours = 0, cost = 0; /* four times a long function is a long text, and gains nothing */
     for (int i = 0; i < loop->ninsts; i++) {
         const wg_inst *in = &loop->inst[i];
@@ -126,7 +127,7 @@ int wg_simt_lanes(const wg_lowered *l) {
     for (int i = 0; i < loop->nstores; i++) {
         fours += saves_four(loop, &loop->store[i]);
     }
-    return loop->mode == WG_LOOP_MAP && fours > 0 && cost <= 4 ? 4 : 1;
+    return loop->mode == WG_LOOP_MAP && fours > 0 && fours <= MOST && cost <= 4 ? 4 : 1;
 }
 
 static void move_four(wg_text *t, const char *how, int access, char kind, int number) {
