@@ -31,7 +31,7 @@ typedef struct wg_capture {
     wg_stand *leaf, *kept;       /* for each leaf; for each task that is kept */
     wg_replay_part *parts;
     uint64_t *state; /* of the parts, at the end */
-    size_t nparts, part_cap, state_cap;
+    size_t nparts, part_cap;
     uint64_t random, nrandom; /* random ops before it, and in it */
     bool no_grad;
     const wg_shape **shapes; /* of first operands, which the plan's messages may name: a reference each */
