@@ -35,6 +35,7 @@ static void fill_limits(wg_device *dev, const wg_cuda_found *found) {
         l->max_groups[i] = attribute(dev, WG_CU_MAX_GRID_DIM_X + i, 65535);
     }
     l->has_f64 = true;
+    l->ordered_groups = true;
     l->gemm_library = dev->blas != NULL;
     dev->pools = attribute(dev, WG_CU_MEMORY_POOLS_SUPPORTED, 0) != 0;
 }

@@ -38,4 +38,7 @@ typedef double f64;
 #define GRP(d) ((int)GRP_##d)
 #define NGRP(d) ((int)NGRP_##d)
 #define BARRIER_LOCAL() __syncthreads()
+// What this thread wrote, and saw written by those a barrier has joined it with, is seen by who sees what it writes next.
+#define FENCE_GLOBAL() __threadfence()
+#define ATOMIC_INC_GLOBAL(p) atomicAdd((p), 1)
 // end of the CUDA prelude

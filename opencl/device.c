@@ -50,6 +50,7 @@ static void fill_limits(wg_device *dev, const wg_cl_found *found) {
     wg_cl_device_string(dev->cl, found->id, CL_DRIVER_VERSION, driver, sizeof driver);
     snprintf(l->name, sizeof l->name, "%.100s, %.80s, driver %.60s", found->name, version, driver);
     l->form = cpu ? WG_SIMD : WG_SIMT;
+    l->ordered_groups = cpu; /* OpenCL 1.2 promises it nowhere, a CPU's caches do it: see codegen/chain.c */
     l->language = WG_OPENCL_C;
     l->compute_units = info_uint(dev, WG_QUEUE_MAIN, CL_DEVICE_MAX_COMPUTE_UNITS);
     int floats = info_uint(dev, WG_QUEUE_MAIN, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT);

@@ -28,7 +28,9 @@ static const char prelude[] =
     "#define LSZ(d) ((int)get_local_size(d))\n"
     "#define GRP(d) ((int)get_group_id(d))\n"
     "#define NGRP(d) ((int)get_num_groups(d))\n"
-    "#define BARRIER_LOCAL() barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)\n";
+    "#define BARRIER_LOCAL() barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)\n"
+    "#define FENCE_GLOBAL() mem_fence(CLK_GLOBAL_MEM_FENCE)\n"
+    "#define ATOMIC_INC_GLOBAL(p) atomic_inc((volatile __global int *)(p))\n";
 
 const char *wg_cl_prelude(const wg_device *dev) {
     (void)dev;

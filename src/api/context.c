@@ -126,6 +126,7 @@ wg_status wg_close(wg_ctx *ctx) {
     wg_plan_cache_free(ctx->plans);
     if (ctx->opened) {
         wg_value_free(&ctx->engine.pool, ctx->engine.trap);
+        wg_dev_free(&ctx->engine.dev, &ctx->engine.tickets);
         wg_mem_free(ctx->engine.room.data);
         wg_programs_drop(&ctx->engine.programs);
         wg_str_free(&ctx->engine.programs.keep_in);

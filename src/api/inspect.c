@@ -138,8 +138,9 @@ void wg_fill_plan(const wg_ctx *ctx, const wg_exec *x, wg_plans which, wg_plan_i
 
 void wg_fill_kernel(const wg_ctx *ctx, const wg_exec *x, int step, wg_kernel_info *out) {
     const wg_step *s = &x->plan->steps[step];
+    bool chain = wg_step_leads_chain(s);
     const wg_cost cost = wg_plan_launch_cost(x->plan, step);
-    *out = (wg_kernel_info){.ops = s->ops,
+    *out = (wg_kernel_info){.ops = wg_launch_ops(s),
                             .text = x->steps[step].text,
                             .bytes_read = (uint64_t)cost.read,
                             .bytes_written = (uint64_t)cost.written,
@@ -149,7 +150,11 @@ void wg_fill_kernel(const wg_ctx *ctx, const wg_exec *x, int step, wg_kernel_inf
                             .least_seconds = least_seconds(&ctx->rates, &cost)};
     wg_str loops = {0};
     wg_step_print_loops(s, &loops);
-    wg_str_addf(&loops, s->bundle > 1 ? " and %d more" : "", s->bundle - 1);
+    for (int i = 1; chain && i < s->bundle; i++) {
+        wg_str_add(&loops, ", then ");
+        wg_step_print_loops(&s[i], &loops);
+    }
+    wg_str_addf(&loops, s->bundle > 1 && !chain ? " and %d more" : "", s->bundle - 1);
     snprintf(out->loops, sizeof out->loops, "%s", wg_str_text(&loops));
     wg_str_free(&loops);
 }

@@ -237,6 +237,10 @@ static void print_load(wg_text *t, const wg_inst *in) {
         wg_str_add(s, ")");
         return;
     }
+    if (t->registers && t->registers[a->buffer] >= 0) {
+        wg_str_addf(s, "h%d", t->registers[a->buffer]);
+        return;
+    }
     const char *m = wg_text_memory_name(t->l->buffers[a->buffer].dtype);
     wg_text_need(t, "memory_%s", t->l->buffers[a->buffer].dtype);
     const char *how = in->a >= 0                ? "pick"

@@ -73,6 +73,15 @@ void wg_text_stores(wg_text *t, int stage, bool looped, int indent) {
     }
 }
 
+void wg_text_hand_on(wg_text *t, int stage, int indent) {
+    const wg_loop *loop = &t->l->loop;
+    bool in_loop;
+    if (t->before && wg_text_store_stage(loop, &loop->store[0], &in_loop) == stage) {
+        wg_str_addf(&t->body, "%*sh%d = x%d;\n", indent, "", t->registers[loop->access[loop->store[0].access].buffer],
+                    loop->store[0].inst);
+    }
+}
+
 wg_size_text wg_text_size(const wg_text *t, int param) {
     wg_size_text out;
     snprintf(out.s, sizeof out.s, "%sp.v[%d]", strcmp(t->index, "i64") == 0 ? "" : "(i32)", param);

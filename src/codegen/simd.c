@@ -80,7 +80,14 @@ static void print_body(wg_text *t, int indent, bool *need) {
             wg_text_kept(t, s, true, indent);
         }
         wg_text_kept(t, s, false, indent);
-        wg_text_stores(t, s, false, indent);
+        wg_text_hand_on(t, s, indent);
+        if (t->before) {
+            wg_str_addf(&t->body, "%*sif (GRP(0) == 0) {\n", indent, "");
+            wg_text_stores(t, s, false, indent + 4);
+            wg_str_addf(&t->body, "%*s}\n", indent, "");
+        } else {
+            wg_text_stores(t, s, false, indent);
+        }
         if (s < loop->nstages && loop->nreduced > 0) {
             print_stage(t, s, indent, need);
         }
@@ -157,7 +164,7 @@ static void print_columns(wg_text *t, int indent, bool *need) {
     wg_str_addf(s, "%*s}\n", indent - 4, "");
 }
 
-void wg_text_simd(wg_text *t) {
+void wg_text_simd_body(wg_text *t) {
     const wg_loop *loop = &t->l->loop;
     wg_str *s = &t->body;
     bool *need = wg_mem_alloc((size_t)loop->ninsts + 1);
@@ -166,8 +173,6 @@ void wg_text_simd(wg_text *t) {
         return;
     }
     wg_text_find_stash(t);
-    wg_text_head(t, 1);
-    wg_text_enter(t);
     wg_text_ones(t, 4);
     bool on_rows = loop->mode == WG_LOOP_ROWS;
     int axes = loop->nkept - (on_rows ? 0 : 1);
@@ -183,8 +188,11 @@ void wg_text_simd(wg_text *t) {
                     loop->kept_size[loop->nkept - 1], loop->block);
         wg_str_add(s, "    const i64 units = rows * blocks;\n");
     }
-    wg_str_add(s, "    const i64 last = units * (GRP(0) + 1) / NGRP(0);\n"
-                  "    for (i64 u = units * GRP(0) / NGRP(0); u < last; u++) {\n");
+    const char *group = wg_text_group(t), *groups = wg_text_groups(t);
+    wg_str_addf(s,
+                "    const i64 last = units * (%s + 1) / %s;\n"
+                "    for (i64 u = units * %s / %s; u < last; u++) {\n",
+                group, groups, group, groups);
     wg_text_rows(t, 8, on_rows ? "u" : "u / blocks");
     wg_text_bases(t, 8);
     if (on_rows) {
@@ -203,6 +211,12 @@ void wg_text_simd(wg_text *t) {
         }
     }
     wg_str_add(s, "    }\n");
-    wg_text_leave(t);
     wg_mem_free(need);
+}
+
+void wg_text_simd(wg_text *t) {
+    wg_text_head(t, 1);
+    wg_text_enter(t);
+    wg_text_simd_body(t);
+    wg_text_leave(t);
 }

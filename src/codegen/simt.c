@@ -69,7 +69,8 @@ static void print_body(wg_text *t, int indent, bool *need) {
         wg_text_kept(t, s, true, indent);
         wg_text_kept(t, s, false, indent);
         if (loop->mode == WG_LOOP_ROWS) {
-            wg_str_addf(&t->body, "%*sif (LID(0) == 0) {\n", indent, "");
+            wg_text_hand_on(t, s, indent);
+            wg_str_addf(&t->body, "%*sif (LID(0) == 0%s) {\n", indent, "", t->before ? " && GRP(0) == 0" : "");
             wg_text_stores(t, s, false, indent + 4);
             wg_str_addf(&t->body, "%*s}\n", indent, "");
         } else {
@@ -81,23 +82,24 @@ static void print_body(wg_text *t, int indent, bool *need) {
     }
 }
 
-/* Local memory for sums across the group: one array for each type that needs it. */
-static void print_scratch(wg_text *t) {
-    const wg_loop *loop = &t->l->loop;
-    bool have[WG_DTYPE_COUNT] = {false}, at = false;
-    for (int i = 0; i < loop->ninsts; i++) {
+/* One array for each type that needs it, and one for where an extreme stood. */
+void wg_text_mark_scratch(const wg_loop *loop, bool *scratch) {
+    for (int i = 0; loop->mode == WG_LOOP_ROWS && i < loop->ninsts; i++) {
         if (wg_text_is_reduction(&loop->inst[i])) {
             uint8_t dtype = loop->inst[loop->inst[i].a].dtype;
-            have[dtype == WG_BOOL || dtype == WG_U8 ? WG_I32 : dtype] = true;
-            at = at || loop->inst[i].prim == WG_P_RARGMAX;
+            scratch[dtype == WG_BOOL || dtype == WG_U8 ? WG_I32 : dtype] = true;
+            scratch[WG_DTYPE_COUNT] = scratch[WG_DTYPE_COUNT] || loop->inst[i].prim == WG_P_RARGMAX;
         }
     }
+}
+
+void wg_text_scratch(wg_text *t, const bool *scratch) {
     for (int d = 0; d < WG_DTYPE_COUNT; d++) {
-        if (have[d]) {
+        if (scratch[d]) {
             wg_str_addf(&t->body, "    LOCAL %s s_%s[GROUP_ITEMS];\n", wg_text_memory(d), wg_text_type(d));
         }
     }
-    if (at) {
+    if (scratch[WG_DTYPE_COUNT]) {
         wg_str_add(&t->body, "    LOCAL i64 s_at[GROUP_ITEMS];\n");
     }
 }
@@ -196,13 +198,13 @@ static void open_units(wg_text *t, int lanes) {
     }
     wg_str_add(s, ";\n");
     if (on_rows) {
-        wg_str_addf(s, "    for (%s u = GRP(0); u < rows; u += NGRP(0)) {\n", index);
+        wg_str_addf(s, "    for (%s u = %s; u < rows; u += %s) {\n", index, wg_text_group(t), wg_text_groups(t));
         return;
     }
     wg_str_addf(s, "    const %s inner = %s, units = ", index, wg_text_size(t, loop->kept_size[loop->nkept - 1]).s);
     wg_str_addf(s, lanes == 1 ? "inner;\n" : "(inner + %d) / %d;\n", lanes - 1, lanes);
-    wg_str_addf(s, "    for (%s u = (%s)GRP(0) * %d + LID(0); u < rows * units; u += (%s)NGRP(0) * %d) {\n", index,
-                index, WG_GROUP_ITEMS_MAP, index, WG_GROUP_ITEMS_MAP);
+    wg_str_addf(s, "    for (%s u = (%s)%s * %d + LID(0); u < rows * units; u += (%s)%s * %d) {\n", index, index,
+                wg_text_group(t), t->items, index, wg_text_groups(t), t->items);
     if (lanes == 1) {
         wg_str_addf(s, "        const %s i = u %% units;\n", index);
     } else {
@@ -213,7 +215,7 @@ static void open_units(wg_text *t, int lanes) {
     }
 }
 
-void wg_text_simt(wg_text *t) {
+void wg_text_simt_body(wg_text *t) {
     const wg_loop *loop = &t->l->loop;
     wg_str *s = &t->body;
     bool on_rows = loop->mode == WG_LOOP_ROWS;
@@ -225,12 +227,7 @@ void wg_text_simt(wg_text *t) {
     }
     t->index = index_type(t);
     wg_text_find_stash(t);
-    wg_text_head(t, on_rows ? WG_GROUP_ITEMS_ROWS : WG_GROUP_ITEMS_MAP);
     wg_str_add(s, "    const int n = 1;\n");
-    if (on_rows) {
-        print_scratch(t);
-    }
-    wg_text_enter(t);
     wg_text_ones(t, 4);
     open_units(t, lanes);
     wg_text_rows(t, 8, on_rows ? "u" : "u / units");
@@ -241,8 +238,18 @@ void wg_text_simt(wg_text *t) {
         print_fours(t);
     }
     wg_str_add(s, "    }\n");
-    wg_text_leave(t);
     wg_mem_free(need);
+}
+
+void wg_text_simt(wg_text *t) {
+    bool scratch[WG_TEXT_SCRATCH] = {false};
+    t->items = t->l->loop.mode == WG_LOOP_ROWS ? WG_GROUP_ITEMS_ROWS : WG_GROUP_ITEMS_MAP;
+    wg_text_head(t, t->items);
+    wg_text_mark_scratch(&t->l->loop, scratch);
+    wg_text_scratch(t, scratch);
+    wg_text_enter(t);
+    wg_text_simt_body(t);
+    wg_text_leave(t);
 }
 
 /* ---- epilogue of a matmul, both forms --------------------------------------------------------------------------------- */

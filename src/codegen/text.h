@@ -6,10 +6,6 @@
 #include "runtime/backend.h"
 #include "schedule/lower.h"
 
-/* Work-items of a group in the simt form. */
-#define WG_GROUP_ITEMS_MAP 256
-#define WG_GROUP_ITEMS_ROWS 64
-
 /* The kernel under print: its lowered group, its text, and which sections of the kernel library it needs. */
 typedef struct wg_text {
     const wg_lowered *l;
@@ -19,6 +15,11 @@ typedef struct wg_text {
     wg_str body;
     wg_str needs;      /* names of sections, a space after each */
     const char *index; /* the type of coordinates: i64, or i32 where all of the loop nest can be counted in it */
+    int items;         /* work-items of a group in the simt form */
+    /* In a chain (chain.c): one group does the step; it is a step before; by buffer, the register h0, h1, ... that its one
+     * number is in, -1: none. */
+    bool alone, before;
+    const int *registers;
     /* A dear value that a second loop needs again waits where that loop will store its result: exp in a softmax. */
     int stash;       /* the instruction; -1: none */
     int stash_store; /* the store whose place it waits in */
@@ -64,9 +65,18 @@ void wg_text_head(wg_text *t, int items);
 void wg_text_enter(wg_text *t);
 void wg_text_leave(wg_text *t);
 
-/* Prints the kernel named t->name into t->body. */
+/* Prints the kernel named t->name into t->body; its body alone. */
 void wg_text_simd(wg_text *t);
 void wg_text_simt(wg_text *t);
+void wg_text_simd_body(wg_text *t);
+void wg_text_simt_body(wg_text *t);
+/* Local memory for sums across a group of the simt form: what the rows of a loop need, and its declarations. */
+enum { WG_TEXT_SCRATCH = WG_DTYPE_COUNT + 1 };
+void wg_text_mark_scratch(const wg_loop *loop, bool *scratch);
+void wg_text_scratch(wg_text *t, const bool *scratch);
+/* The number of the group, and of groups, among which the work is shared. */
+static inline const char *wg_text_group(const wg_text *t) { return t->alone ? "0" : "GRP(0)"; }
+static inline const char *wg_text_groups(const wg_text *t) { return t->alone ? "1" : "NGRP(0)"; }
 /* Prints what a matmul calls with each piece of its product, as function `NAME_epilogue`. */
 void wg_text_epilogue(wg_text *t);
 
@@ -80,6 +90,8 @@ bool wg_text_is_reduction(const wg_inst *in);
 void wg_text_find_stash(wg_text *t);
 /* An ELEM instruction in the loop of a stage: computed, kept, or read back. */
 void wg_text_elem(wg_text *t, int inst, int stage, int indent);
+/* Into its register what a step before stores after a stage. */
+void wg_text_hand_on(wg_text *t, int stage, int indent);
 /* Instructions of level ONE; of level KEPT at a stage, uniform or not; the stores of a stage, in loops or between. */
 void wg_text_ones(wg_text *t, int indent);
 void wg_text_kept(wg_text *t, int stage, bool uniform, int indent);

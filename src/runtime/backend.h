@@ -38,6 +38,7 @@ typedef struct wg_limits {
     bool has_f64;
     bool inline_queue; /* queue 1 exists: runs small launches in the calling thread at once */
     bool interprets;   /* no kernels: the executor interprets fused groups on the host */
+    bool ordered_groups; /* what a work-group wrote before it drew a ticket is seen by groups that draw later ones */
     bool gemm_library; /* gemm() is there: products of f32 and f64 get a step, and bytes, of their own */
 } wg_limits;
 

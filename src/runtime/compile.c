@@ -11,8 +11,6 @@
 
 /* Below this many elements and multiply-adds a plan runs in the calling thread, where launching costs least. */
 #define INLINE_WORK (1 << 15)
-/* Work-items a multiprocessor has under way at once. */
-#define RESIDENT 2048
 /* A work-item of the simd form should have at least this much to do. */
 #define LEAST_SHARE (1 << 13)
 
@@ -37,7 +35,7 @@ static int64_t shares(const wg_engine *e, const wg_exec *x, const wg_lowered *l)
 
 /* Groups of the simt form that fill a device four times over; beyond that, groups go on to further work. */
 static int64_t filling(const wg_engine *e, int64_t local) {
-    return (int64_t)e->dev.limits->compute_units * 4 * RESIDENT / local;
+    return (int64_t)e->dev.limits->compute_units * 4 * WG_RESIDENT / local;
 }
 
 /* A bundle's launch is as large as its largest step asks for: the others find less to do in it. */
@@ -65,6 +63,18 @@ static void compile_loop(const wg_engine *e, wg_exec *x, wg_step *step, wg_exec_
         int64_t each = (int64_t)256 * wg_simt_lanes(&step->l);
         shape_launch(s, least((most.results + each - 1) / each, filling(e, 256)), 256, e->dev.limits);
     }
+}
+
+/* A chain's launch is as large as its main step asks for. */
+static void compile_chain(const wg_engine *e, wg_exec *x, const wg_step *lead, wg_exec_step *s, wg_kernel_want *want) {
+    const wg_lowered *l = &lead[wg_chain_main(lead)].l;
+    int64_t items = e->form == WG_SIMD ? 1 : wg_chain_items(lead), each = items * wg_simt_lanes(l);
+    int64_t groups = e->form == WG_SIMD             ? shares(e, x, l)
+                     : l->loop.mode == WG_LOOP_ROWS ? l->results
+                                                    : (l->results + each - 1) / each;
+    shape_launch(s, least(groups, wg_chain_groups(lead, e->form, e->dev.limits)), items, e->dev.limits);
+    wg_print_chain(lead, e->form, &want->body, &want->needs);
+    s->ticket = wg_chain_draws(lead) ? x->ntickets++ : 0;
 }
 
 static void compile_scatter(const wg_engine *e, const wg_exec *x, wg_step *step, wg_exec_step *s,
@@ -181,7 +191,9 @@ static bool compile_steps(const wg_engine *e, wg_exec *x, wg_kernel_want *wants)
         }
         switch (step->kind) {
         case WG_GROUP_LOOP:
-            if (step->bundle > 0) { /* the first of a bundle speaks for all */
+            if (wg_step_leads_chain(step)) {
+                compile_chain(e, x, step, s, &wants[i]);
+            } else if (step->bundle > 0) { /* the first of a bundle speaks for all */
                 compile_loop(e, x, step, s, &wants[i]);
             }
             break;

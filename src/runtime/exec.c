@@ -84,6 +84,12 @@ static wg_status obtain(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *e
         }
         x->values[plan->trap_slot] = e->trap;
     }
+    if (x->ntickets > 0 && !e->dev.limits->interprets) {
+        wg_status status = wg_chain_bind(e, err);
+        if (status != WG_OK) {
+            return status;
+        }
+    }
     for (int i = 0; i < plan->nslots; i++) {
         const wg_slot *s = &plan->slots[i];
         if (s->kind == WG_SLOT_LEAF) {
@@ -220,11 +226,12 @@ static void take_over(const wg_exec *x, const wg_problem *p) {
     }
 }
 
-/* The launch that begins at a step. The interpreter takes the steps of a bundle one by one, and calls that a launch. */
+/* The launch that begins at a step. The interpreter takes its steps one by one, and calls that a launch. */
 static wg_status run_step(wg_engine *e, const wg_exec *x, int step, const wg_problem *p, wg_err *err) {
     int n = x->plan->steps[step].bundle;
     if (n > 1 && !e->dev.limits->interprets) {
-        return wg_bundle_launch(e, x, step, p, err);
+        bool chain = wg_step_leads_chain(&x->plan->steps[step]);
+        return chain ? wg_chain_launch(e, x, step, p, err) : wg_bundle_launch(e, x, step, p, err);
     }
     wg_status status = WG_OK;
     for (int i = step; i < step + n && status == WG_OK; i++) {
@@ -254,7 +261,7 @@ wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err
             continue;
         }
         if (e->log_kernel) {
-            fprintf(stderr, "wengert: kernel %d/%d %s\n", i + 1, x->plan->nsteps, x->plan->steps[i].ops);
+            fprintf(stderr, "wengert: kernel %d/%d %s\n", i + 1, x->plan->nsteps, wg_launch_ops(&x->plan->steps[i]));
         }
         wg_err why = {0};
         uint64_t launches = e->launches;
@@ -262,7 +269,7 @@ wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err
         status = run_step(e, x, i, p, &why);
         wg_watch_launched(e, x, i, e->launches - launches, began);
         if (status != WG_OK) {
-            wg_err_set(err, status, "%s: %s", x->plan->steps[i].ops, wg_err_text(&why));
+            wg_err_set(err, status, "%s: %s", wg_launch_ops(&x->plan->steps[i]), wg_err_text(&why));
             wg_err_clear(&why);
             mark_lost(x, p, i);
         }
@@ -273,6 +280,7 @@ wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err
         status = ended;
     }
     if (status != WG_OK) {
+        e->tickets_lost = true;
         release(e, x, true);
         return status;
     }

@@ -8,6 +8,7 @@
 #include "runtime/programs.h"
 #include "runtime/value.h"
 #include "schedule/plan.h"
+#include "schedule/share.h"
 
 typedef struct wg_exec_step {
     wg_kernel *kernel; /* NULL if there is nothing to do */
@@ -17,6 +18,7 @@ typedef struct wg_exec_step {
     int nparams;
     int *fixups; /* parameters that hold offsets and scalars */
     int nfixups;
+    int ticket;            /* first step of a chain that draws one: its number in the plan */
     size_t table_at;       /* first step of a bundle: where its rows begin in the table, in words */
     wg_gemm_call *product; /* computed by the backend's library, without a kernel; owned */
 } wg_exec_step;
@@ -51,6 +53,7 @@ typedef struct wg_exec {
     int64_t *rows, *rows_written;
     size_t table_words;
     bool table_written;
+    int ntickets; /* drawn in a run, each by a launch of its own */
     /* Scratch of a run: where each slot and block lies. */
     wg_value **values;  /* by slot: kept and leaf values of the run under way */
     wg_block **blocks;  /* the plan's arenas */
@@ -69,6 +72,8 @@ typedef struct wg_engine {
     uint64_t window;      /* counts calls of wg_profile */
     uint64_t scope;       /* counts outermost scopes */
     wg_value *trap;       /* two words: see wg_slot_trap */
+    wg_mem tickets;       /* one for each launch of a plan that draws one: 0 but while that runs; none at first */
+    bool tickets_lost;    /* a launch failed: they are what they are */
     wg_room room;         /* of the interpreter */
     bool trap_armed;      /* a plan that can report was run since they were looked at */
 } wg_engine;
@@ -96,6 +101,10 @@ void wg_exec_params(const wg_exec *x, int step, const wg_problem *p, int64_t *ou
 int wg_bundle_row(const wg_lowered *l);
 wg_status wg_bundle_bind(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err);
 wg_status wg_bundle_launch(wg_engine *e, const wg_exec *x, int step, const wg_problem *p, wg_err *err);
+
+/* In chain.c: tickets for a run; the launch of the chain that begins at `step`. */
+wg_status wg_chain_bind(wg_engine *e, wg_err *err);
+wg_status wg_chain_launch(wg_engine *e, const wg_exec *x, int step, const wg_problem *p, wg_err *err);
 
 /* How the backend's library computes the product of a matmul step: its innermost batches at a time. False if it does not. In
  * library.c. */

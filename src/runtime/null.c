@@ -97,6 +97,7 @@ static const wg_limits cpu_limits = {
     .max_groups = {65534, 65534, 65534},
     .shared_memory = true,
     .has_f64 = true,
+    .ordered_groups = true,
     .inline_queue = true,
 };
 
@@ -112,6 +113,7 @@ static const wg_limits gpu_limits = {
     .local_bytes = 48 << 10,
     .max_groups = {65534, 65534, 65534},
     .has_f64 = true,
+    .ordered_groups = true,
 };
 
 static const wg_limits cuda_limits = {
@@ -126,6 +128,7 @@ static const wg_limits cuda_limits = {
     .local_bytes = 48 << 10,
     .max_groups = {INT32_MAX, 65535, 65535},
     .has_f64 = true,
+    .ordered_groups = true,
 };
 
 static const struct {

@@ -139,8 +139,8 @@ static void add_kernel(const wg_watch *p, const wg_timed *t, double from, double
         snprintf(args, sizeof args,
                  "\"plan\":%" PRIu64 ",\"step\":%d,\"read\":%" PRId64 ",\"written\":%" PRId64 ",\"flops\":%" PRId64,
                  x->number, t->step + 1, cost.read, cost.written, cost.flops);
-        wg_timeline_span(p->timeline, (wg_lane)(WG_LANE_QUEUE + (int)x->queue), x->plan->steps[t->step].ops, from, to,
-                         args);
+        wg_timeline_span(p->timeline, (wg_lane)(WG_LANE_QUEUE + (int)x->queue), wg_launch_ops(&x->plan->steps[t->step]),
+                         from, to, args);
     }
 }
 
@@ -169,7 +169,7 @@ void wg_watch_add_launches(wg_engine *e, wg_exec *x, int step, uint64_t n, doubl
     if (x->ran.window != e->window) {
         wg_watch_forget(e, x);
     }
-    wg_watch_span(&e->dev, WG_LANE_LAUNCH, x->plan->steps[step].ops, from);
+    wg_watch_span(&e->dev, WG_LANE_LAUNCH, wg_launch_ops(&x->plan->steps[step]), from);
     if (!p->by_device) {
         if (wg_dev_sync(&e->dev, NULL) == WG_OK) { /* an error shows again at the next call that can report it */
             double to = p->clock();

@@ -1,8 +1,8 @@
-/* Finding steps that can share a launch, and moving them together. */
-#include "schedule/bundle.h"
-
-#include "base/alloc.h"
-#include "schedule/memory.h"
+/*
+ * Bundles: steps whose kernels have one text, and none of which needs another, share a launch, so that updating a model's
+ * parameters costs one launch and not one for each of them.
+ */
+#include "schedule/mover.h"
 
 #include <string.h>
 
@@ -65,178 +65,45 @@ static bool can_share(const wg_step *s) {
     return s->kind == WG_GROUP_LOOP && s->l.results > 0 && s->l.nbuffers <= BUFFER_LIMIT;
 }
 
-/* ---- moving them together --------------------------------------------------------------------------------------------- */
-
-typedef struct bundler {
-    wg_plan *plan;
-    const wg_partition *part;
-    int64_t largest, bytes; /* bytes: what the plan takes as it stands */
-    int *writer;            /* by slot: the step that writes it, -1 */
-    bool *behind, *before;  /* by step: needs the bundle; is needed by the candidate */
-    wg_step *was;           /* the steps before a move */
-    int64_t budget;         /* steps that may still be looked at: plans can be very long */
-} bundler;
-
-/* Two words that many steps write in any order tie nobody. */
-static bool ties(const wg_plan *plan, int slot) { return slot != plan->trap_slot; }
-
-static void find_writers(bundler *b) {
-    for (int i = 0; i < b->plan->nslots; i++) {
-        b->writer[i] = -1;
-    }
-    for (int i = 0; i < b->plan->nsteps; i++) {
-        const wg_lowered *l = &b->plan->steps[i].l;
-        for (int k = 0; k < l->nbuffers; k++) {
-            if (l->buffers[k].written && ties(b->plan, l->buffers[k].slot)) {
-                b->writer[l->buffers[k].slot] = i;
-            }
-        }
-    }
-}
-
-/* Marks which of the steps `from` to `last` need the bundle of `count` at `first`; those before `from` are marked. */
-static void mark_behind(bundler *b, int first, int count, int from, int last) {
-    for (int i = from; i <= last; i++) {
-        const wg_lowered *l = &b->plan->steps[i].l;
-        b->behind[i] = i < first + count;
-        for (int k = 0; k < l->nbuffers && !b->behind[i]; k++) {
-            int w = l->buffers[k].written ? -1 : b->writer[l->buffers[k].slot];
-            b->behind[i] = w >= first && b->behind[w];
-        }
-    }
-}
-
-/* Marks which steps from `first` on the step `last` needs. */
-static void mark_before(bundler *b, int first, int last) {
-    memset(b->before + first, 0, (size_t)(last - first + 1) * sizeof *b->before);
-    b->before[last] = true;
-    for (int i = last; i >= first; i--) {
-        const wg_lowered *l = &b->plan->steps[i].l;
-        for (int k = 0; b->before[i] && k < l->nbuffers; k++) {
-            int w = l->buffers[k].written ? -1 : b->writer[l->buffers[k].slot];
-            if (w >= first) {
-                b->before[w] = true;
-            }
-        }
-    }
-}
-
-/* Puts step j right behind the bundle at `first`, and the steps between them before or after: as early as they can, or
- * (late) as few of them after it as can be. Bundles between them stay whole, or the move is refused. */
-static bool rearrange(bundler *b, int first, int count, int j, bool late) {
-    wg_step *steps = b->plan->steps;
-    int at = first;
-    for (int i = first + count; i < j; i++) {
-        bool ahead = late ? !b->behind[i] : b->before[i];
-        if (i > first + count && steps[i].bundle == 0) {
-            bool leader_ahead = late ? !b->behind[i - 1] : b->before[i - 1];
-            if (ahead != leader_ahead) {
-                return false;
-            }
-        }
-    }
-    memcpy(b->was, steps, (size_t)b->plan->nsteps * sizeof *steps);
-    for (int i = first + count; i < j; i++) {
-        if (late ? !b->behind[i] : b->before[i]) {
-            steps[at++] = b->was[i];
-        }
-    }
-    steps[at] = b->was[first];
-    steps[at].bundle = count + 1;
-    for (int i = 1; i < count; i++) {
-        steps[at + i] = b->was[first + i];
-    }
-    at += count;
-    steps[at] = b->was[j];
-    steps[at++].bundle = 0;
-    for (int i = first + count; i < j; i++) {
-        if (late ? b->behind[i] : !b->before[i]) {
-            steps[at++] = b->was[i];
-        }
-    }
-    return true;
-}
-
-/* 1: done; 0: memory would grow, and all is as before; -1: no memory. */
-static int try_move(bundler *b, int first, int count, int j, bool late) {
-    b->budget -= 16 * (int64_t)b->plan->nsteps;
-    if (b->budget <= 0 || !rearrange(b, first, count, j, late)) {
-        return 0;
-    }
-    if (!wg_plan_memory(b->plan, b->part, b->largest)) {
-        return -1;
-    }
-    int64_t bytes = wg_plan_bytes(b->plan);
-    if (bytes > b->bytes) {
-        memcpy(b->plan->steps, b->was, (size_t)b->plan->nsteps * sizeof *b->was);
-        return 0;
-    }
-    b->bytes = bytes;
-    find_writers(b);
-    return 1;
-}
+/* ---- bringing them together ------------------------------------------------------------------------------------------- */
 
 /* Gathers steps for the bundle that `first` begins. Returns where it begins then; -1 if there is no memory. */
-static int gather(bundler *b, int first) {
+static int gather(wg_mover *m, int first) {
     int count = 1, marked = first;
-    for (int j = first + 1; j < b->plan->nsteps && b->budget > 0; j++) {
-        const wg_step *lead = &b->plan->steps[first], *s = &b->plan->steps[j];
-        b->budget--;
+    for (int j = first + 1; j < m->plan->nsteps && m->budget > 0; j++) {
+        const wg_step *lead = &m->plan->steps[first], *s = &m->plan->steps[j];
+        m->budget--;
         if (s->bundle != 1 || !can_share(s) || !alike(&lead->l, &s->l)) {
             continue;
         }
-        mark_behind(b, first, count, marked, j);
-        b->budget -= j - marked;
+        wg_mover_mark_behind(m, first, count, marked, j);
+        m->budget -= j - marked;
         marked = j + 1;
-        if (b->behind[j]) {
+        if (m->behind[j]) {
             continue;
         }
-        mark_before(b, first, j);
-        b->budget -= j - first;
-        int moved = try_move(b, first, count, j, false);
-        moved = moved == 0 && j > first + count ? try_move(b, first, count, j, true) : moved;
+        wg_mover_mark_before(m, first, j);
+        m->budget -= j - first;
+        int moved = wg_mover_join(m, &first, count, j);
         if (moved < 0) {
             return -1;
         }
         if (moved > 0) {
             count++;
-            while (b->plan->steps[first].bundle != count) {
-                first++;
-            }
             marked = first;
         }
     }
     return first;
 }
 
-static bool bundle_all(bundler *b) {
-    find_writers(b);
-    b->bytes = wg_plan_bytes(b->plan);
-    for (int i = 0; i < b->plan->nsteps;) {
-        const wg_step *s = &b->plan->steps[i];
-        int at = s->bundle == 1 && can_share(s) ? gather(b, i) : i;
+bool wg_bundle_all(wg_mover *m) {
+    for (int i = 0; i < m->plan->nsteps;) {
+        const wg_step *s = &m->plan->steps[i];
+        int at = s->bundle == 1 && can_share(s) ? gather(m, i) : i;
         if (at < 0) {
             return false;
         }
-        i = at == i ? i + b->plan->steps[i].bundle : i; /* something else came to stand here */
+        i = at == i ? i + m->plan->steps[i].bundle : i; /* something else came to stand here */
     }
-    return wg_plan_memory(b->plan, b->part, b->largest);
-}
-
-bool wg_plan_bundle(wg_plan *plan, const wg_partition *part, int64_t largest) {
-    size_t n = (size_t)plan->nsteps + 1;
-    bundler b = {.plan = plan,
-                 .part = part,
-                 .largest = largest,
-                 .writer = wg_mem_alloc((size_t)plan->nslots * sizeof *b.writer),
-                 .behind = wg_mem_alloc(n * sizeof *b.behind),
-                 .before = wg_mem_alloc(n * sizeof *b.before),
-                 .was = wg_mem_alloc(n * sizeof *b.was),
-                 .budget = 1 << 20};
-    bool ok = b.writer && b.behind && b.before && b.was && bundle_all(&b);
-    wg_mem_free(b.writer);
-    wg_mem_free(b.behind);
-    wg_mem_free(b.before);
-    wg_mem_free(b.was);
-    return ok;
+    return true;
 }

@@ -17,6 +17,9 @@
 
 #define WG_LANES 16
 #define WG_STRIPS 64 /* of 16 columns each, that the simd form sums side by side */
+/* Work-items of a group in the simt form. */
+#define WG_GROUP_ITEMS_MAP 256
+#define WG_GROUP_ITEMS_ROWS 64
 #define WG_MAX_BUFFERS 24
 #define WG_MAX_PARAMS 110
 #define WG_MAX_INSTS 512

@@ -5,7 +5,7 @@
 
 #include "schedule/plan.h"
 
-/* Fills slots and arenas of a plan whose steps are lowered and bundled, anew if they were filled before. `largest`: bytes
+/* Fills slots and arenas of a plan whose steps are lowered and share launches, anew if they were filled before. `largest`: bytes
  * the device allocates at once. False when there is no memory. */
 bool wg_plan_memory(wg_plan *plan, const wg_partition *part, int64_t largest);
 /* Gives a slot of scratch, whose size is known by now, a place for its step. False when there is no memory. */

@@ -2,9 +2,9 @@
 #include "schedule/plan.h"
 
 #include "base/alloc.h"
-#include "schedule/bundle.h"
 #include "schedule/geometry.h"
 #include "schedule/memory.h"
+#include "schedule/share.h"
 #include "schedule/sink.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
@@ -15,7 +15,7 @@
 /* Instructions that may share a kernel. A group with more buffers or parameters than a kernel can take makes the whole
  * plan start again with a quarter of it. */
 #define KERNEL_LIMIT 160
-/* Plans of more tasks are bundled only once they are chosen. */
+/* In plans of more tasks steps come to share launches only once the plan is chosen. */
 #define SHORT 1024
 
 /* Adjacent batch dims that both operands step through evenly become one. */
@@ -153,7 +153,7 @@ static wg_plan *plan_with(wg_planner *how, const bool *sink, wg_partition *part)
     how->too_large = false;
     bool ok = wg_partition_make(how->problem, how->limit, how->limits->gemm_library, sink, part) && plan;
     ok = ok && steps_of(plan, part, how->form, how->limits, &how->too_large) && wg_plan_memory(plan, part, largest) &&
-         (how->limit == 0 || !how->bundle || wg_plan_bundle(plan, part, largest));
+         (how->limit == 0 || !how->share || wg_plan_share(plan, part, how->form, how->limits));
     for (int i = 0; ok && i < plan->nsteps; i += plan->steps[i].bundle) {
         plan->nlaunches++;
     }
@@ -170,7 +170,7 @@ wg_plan *wg_plan_make(const wg_problem *p, bool fuse, wg_form form, const wg_lim
                       .form = form,
                       .limits = limits,
                       .limit = fuse ? KERNEL_LIMIT : 0,
-                      .bundle = p->ntasks <= SHORT};
+                      .share = p->ntasks <= SHORT};
     for (;; how.limit /= 4) {
         wg_partition part;
         wg_plan *plan = plan_with(&how, NULL, &part);

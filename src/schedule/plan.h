@@ -46,11 +46,18 @@ typedef struct wg_scatter {
     const wg_node *node; /* for messages, while the plan is made */
 } wg_scatter;
 
+/* What a step is among those that share its launch: see share.h. */
+typedef enum wg_part {
+    WG_PART_ALIKE, /* alone, or of a bundle: kernels of one text on other tensors, none of which needs another */
+    WG_PART_BEFORE,
+    WG_PART_MAIN,
+    WG_PART_AFTER
+} wg_part;
+
 typedef struct wg_step {
     wg_group_kind kind;
-    /* How many steps from this one on share a launch: kernels of one text on other tensors, none of which needs another
-     * (the updates of a model's parameters). 1 for a launch of its own, 0 for those behind the first. */
-    int bundle;
+    int bundle; /* how many steps from this one on share a launch: 1 if it is alone, 0 for those behind the first */
+    wg_part part;
     wg_lowered l;
     wg_product product;
     wg_scatter scatter;
@@ -63,7 +70,7 @@ typedef struct wg_plan {
     int nsteps;
     wg_slot *slots;
     int nslots, nleaves; /* the first nleaves slots are leaves */
-    int nlaunches;       /* steps that are not behind another in a bundle */
+    int nlaunches;       /* steps that are not behind another in a launch */
     int64_t *arenas;     /* bytes of each arena, where temporaries lie by lifetime; one, unless the device's largest
                         * allocation is smaller */
     int narenas;
@@ -76,7 +83,8 @@ typedef struct wg_plan {
 /* The plan of a problem for a device; NULL with the error set (out of memory, or an op that no kernel can hold). */
 wg_plan *wg_plan_make(const wg_problem *p, bool fuse, wg_form form, const wg_limits *limits, wg_err *err);
 void wg_plan_free(wg_plan *plan);
-/* Appends the plan as text: a line with its bytes; for each launch what it does, then which values it reads and -> writes.
+/* Appends the plan as text: a line with its bytes; for each launch what it does, then which values it reads and -> writes;
+ * steps that share it follow, behind + those of a bundle, behind > those of a chain.
  * x3 is a leaf, k5 a value that stays (k5=x3: in the bytes of x3), t7[256+64] a temporary of 64 bytes at 256 in the arena. In
  * print.c. */
 void wg_plan_print(const wg_plan *plan, wg_str *out);

@@ -70,7 +70,7 @@ void wg_plan_print(const wg_plan *plan, wg_str *out) {
         if (s->bundle > 0) {
             wg_str_addf(out, "%3d ", ++launch);
         } else {
-            wg_str_add(out, "  + ");
+            wg_str_add(out, s->part == WG_PART_ALIKE ? "  + " : "  > ");
         }
         wg_step_print_loops(s, out);
         wg_str_addf(out, ": %s\n     ", s->ops);

@@ -117,7 +117,7 @@ static void take_back(search *s) {
     }
 }
 
-/* Long plans are looked for without bundles, which take time to find, and made once more with them. */
+/* Long plans are looked for without shared launches, which take time to find, and made once more with them. */
 wg_plan *wg_plan_sink(wg_planner *how, wg_plan *plan, wg_partition *part) {
     size_t n = part->problem->ntasks;
     search s = {.how = how,
@@ -135,8 +135,8 @@ wg_plan *wg_plan_sink(wg_planner *how, wg_plan *plan, wg_partition *part) {
     wg_plan_free(better ? plan : s.plan);
     plan = better ? s.plan : plan;
     wg_partition_free(part);
-    if (!how->bundle) {
-        how->bundle = true;
+    if (!how->share) {
+        how->share = true;
         wg_plan *last = how->make(how, better ? s.sink : NULL, part);
         wg_partition_free(part);
         wg_plan_free(last ? plan : NULL);

@@ -17,7 +17,7 @@ struct wg_planner {
     int limit;
     wg_form form;
     const wg_limits *limits;
-    bool bundle;    /* steps that can share a launch are brought together */
+    bool share;     /* steps that can share a launch are brought together */
     bool too_large; /* the last plan failed because a group fits no kernel */
 };
 
