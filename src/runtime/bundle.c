@@ -113,8 +113,9 @@ wg_status wg_bundle_bind(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *
     }
     for (int i = 0; i < x->plan->nsteps; i += x->plan->steps[i].bundle) {
         int end = i + x->plan->steps[i].bundle;
+        bool bundle = end > i + 1 && !wg_step_leads_chain(&x->plan->steps[i]);
         piece b;
-        for (int first = i; end > i + 1 && first < end; first += b.count) {
+        for (int first = i; bundle && first < end; first += b.count) {
             gather(x, p, i, first, end, &b);
         }
     }
