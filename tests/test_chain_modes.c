@@ -74,7 +74,8 @@ static void numbers_for_all(wg_ctx *ctx, recording *rec) {
         recording_add(rec, wg_sum(wg_mul(x, most), (int[]){0}, 1, false), "columns scaled by %d", (int)few[k]);
         recording_add(rec, wg_mul(wg_amax(rows, NULL, 0, false), v), "and by the sum of %d again", (int)few[k]);
         recording_add(rec, wg_mul(wg_cast(wg_argmax(s, 0, false), WG_F32), x), "argmax of %d", (int)few[k]);
-        recording_add(rec, wg_where(wg_amax(wg_gt_scalar(s, 2), NULL, 0, false), x, wg_neg(x)), "any of %d", (int)few[k]);
+        recording_add(rec, wg_where(wg_amax(wg_gt_scalar(s, 2), NULL, 0, false), x, wg_neg(x)), "any of %d",
+                      (int)few[k]);
         recording_add(rec, wg_sub(s, wg_mean(s, NULL, 0, false)), "centred %d", (int)few[k]);
         recording_add(rec, v, "the sum of %d itself", (int)few[k]);
     }

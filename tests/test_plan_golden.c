@@ -205,3 +205,82 @@ Test(plan, cheap_maps_sink) {
     }
     wg_close(ctx);
 }
+
+/* Loss and gradient: every group counts the targets, and the last one takes the mean. Where the count is more work than all
+ * the rest, it has a launch of its own. */
+Test(plan, cross_entropy_is_one_launch) {
+    wg_ctx *ctx = open_null("null:gpu");
+    static const int64_t target[1 << 14];
+    for (int64_t n = 1024; n <= 1 << 14; n *= 16) {
+        WG_SCOPE(ctx) {
+            wg_tensor *logits = wg_param(given(ctx, WG_SHAPE(n, 4))), *both[2];
+            both[0] = wg_cross_entropy(logits, wg_from_i64(ctx, target, WG_SHAPE(n)), NULL);
+            wg_gradients(both, 1, &logits, 1, both + 1, NULL);
+            wg_eval(both, 2);
+            expect_plan(
+                ctx, "loss and gradient",
+                n == 1024
+                    ? "1 launches, 20740 bytes: 16388 kept, arena 4352\n"
+                      "  1 rows 1024: ne_scalar+cast+sum\n"
+                      "      x0 -> t16[4096+8]\n"
+                      "  > rows 1024 of 4: "
+                      "amax+sub+exp+sum+log+sub+one_hot+cast+zeros+where+sum+neg+ne_scalar+zeros+where+ones+cast+div\n"
+                      "      x1 x0 t16[4096+8] -> t14[0+4096] k30\n"
+                      "  > rows 1024: sum+cast+div\n"
+                      "      t14[0+4096] t16[4096+8] -> k19\n"
+                    : "2 launches, 327940 bytes: 262148 kept, arena 65792\n"
+                      "  1 rows 16384: ne_scalar+cast+sum\n"
+                      "      x0 -> t16[65536+8]\n"
+                      "  2 rows 16384 of 4: "
+                      "amax+sub+exp+sum+log+sub+one_hot+cast+zeros+where+sum+neg+ne_scalar+zeros+where+ones+cast+div\n"
+                      "      x1 x0 t16[65536+8] -> t14[0+65536] k30\n"
+                      "  > rows 16384: sum+cast+div\n"
+                      "      t14[0+65536] t16[65536+8] -> k19\n");
+        }
+    }
+    wg_close(ctx);
+}
+
+/* Partial sums, and the sum of these, once all of them are there. */
+Test(plan, a_loss_and_its_update) {
+    wg_ctx *ctx = open_null("null:gpu");
+    wg_tensor *w = wg_param(given(ctx, WG_SHAPE(1 << 16))), *y = given(ctx, WG_SHAPE(1 << 16)), *loss = NULL;
+    WG_SCOPE(ctx) {
+        loss = wg_keep(wg_mse_loss(w, y, WG_MEAN));
+        wg_backward(loss);
+        wg_assign(w, wg_sub(w, wg_mul_scalar(wg_grad(w), 0.1)));
+        wg_zero_grad(w);
+    }
+    expect_plan(ctx, "mse",
+                "1 launches, 260 bytes: 4 kept, arena 256\n"
+                "  1 rows 4 of 65536: sub+square+sum+ones+div_scalar+mul_scalar+mul+mul_scalar+sub\n"
+                "      x1 x0 -> t12[0+16] k9=x0\n"
+                "  > rows 4: sum+div_scalar\n"
+                "      t12[0+16] -> k3\n");
+    wg_free(loss);
+    wg_close(ctx);
+}
+
+/* Every group needs the mean of w before any of them may write over w: not in one launch. */
+Test(plan, no_number_of_what_is_overwritten) {
+    wg_ctx *ctx = open_null("null:gpu");
+    wg_tensor *w = wg_param(given(ctx, WG_SHAPE(500))), *x = given(ctx, WG_SHAPE(500));
+    for (int k = 0; k < 2; k++) {
+        WG_SCOPE(ctx) {
+            wg_tensor *twice = wg_mul_scalar(wg_mean(k ? x : w, NULL, 0, false), 2);
+            wg_assign(w, wg_sub(wg_add_scalar(twice, 1), w));
+        }
+        expect_plan(ctx, k ? "of another" : "of itself",
+                    k ? "1 launches, 256 bytes: 0 kept, arena 256\n"
+                        "  1 rows 500: sum\n"
+                        "      x0 -> t0[0+4]\n"
+                        "  > map 500: div_scalar+mul_scalar+add_scalar+sub\n"
+                        "      t0[0+4] x1 -> k4=x1\n"
+                      : "2 launches, 256 bytes: 0 kept, arena 256\n"
+                        "  1 rows 500: sum\n"
+                        "      x0 -> t0[0+4]\n"
+                        "  2 map 500: div_scalar+mul_scalar+add_scalar+sub\n"
+                        "      t0[0+4] x0 -> k4=x0\n");
+    }
+    wg_close(ctx);
+}

@@ -30,6 +30,9 @@ unsigned fiber_lane(void);
 #define blockDim fiber_block_size
 #define gridDim fiber_grid_size
 #define __syncthreads() fiber_barrier()
+/* Groups run one after the other, each after all that the ones before it did: a ticket is drawn, but orders nothing. */
+#define __threadfence() ((void)0)
+static inline int atomicAdd(int *p, int x) { return __atomic_fetch_add(p, x, __ATOMIC_RELAXED); }
 #define __syncwarp(...) ((void)fiber_exchange(0, 0))
 
 template <class To, class From> static inline To fiber_bits(From x) {
