@@ -30,6 +30,13 @@ static int info_uint(const wg_device *dev, wg_queue queue, cl_device_info what) 
     return (int)v;
 }
 
+/* OpenCL 1.2 promises no order among groups, but these CPUs keep it: see src/codegen/chain.c. */
+#if defined(__x86_64__) || defined(__i386__)
+enum { X86 = true };
+#else
+enum { X86 = false };
+#endif
+
 /* The last-level cache one core can fill. sysconf may count every slice of the package, so the driver is asked first. */
 static size_t cache_bytes(const wg_device *dev, bool cpu) {
     size_t bytes = (size_t)info_ulong(dev, WG_QUEUE_MAIN, CL_DEVICE_GLOBAL_MEM_CACHE_SIZE);
@@ -50,7 +57,7 @@ static void fill_limits(wg_device *dev, const wg_cl_found *found) {
     wg_cl_device_string(dev->cl, found->id, CL_DRIVER_VERSION, driver, sizeof driver);
     snprintf(l->name, sizeof l->name, "%.100s, %.80s, driver %.60s", found->name, version, driver);
     l->form = cpu ? WG_SIMD : WG_SIMT;
-    l->ordered_groups = cpu; /* OpenCL 1.2 promises it nowhere, a CPU's caches do it: see codegen/chain.c */
+    l->ordered_groups = cpu && X86;
     l->language = WG_OPENCL_C;
     l->compute_units = info_uint(dev, WG_QUEUE_MAIN, CL_DEVICE_MAX_COMPUTE_UNITS);
     int floats = info_uint(dev, WG_QUEUE_MAIN, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT);

@@ -134,6 +134,27 @@ Test(cost, of_what_shares_a_launch) {
     close_ok(ctx);
 }
 
+/* Wrong: a chain known by its first step, its loops cut in the middle, or only some of its steps counted. */
+Test(cost, of_a_chain) {
+    wg_ctx *ctx = null_ctx();
+    wg_kernel_info k;
+    wg_tensor *mean = wg_mean(wg_exp(f32(ctx, WG_SHAPE(65536))), NULL, 0, false);
+    cr_expect_eq(wg_eval(&mean, 1), WG_OK);
+    cr_assert_eq(wg_get_kernels(ctx, 1, &k, 1), 1);
+    cr_expect_str_eq(k.ops, "exp+sum");
+    cr_expect_str_eq(k.loops, "rows 4 of 65536, then rows 4");
+    cr_expect(k.bytes_read == 4 * (65536 + 4) && k.bytes_written == 4 * 5 && k.flops == 2 * 65536 + 5,
+              "%d read, %d written, %d flops", (int)k.bytes_read, (int)k.bytes_written, (int)k.flops);
+    wg_tensor *x = f32(ctx, WG_SHAPE(70, 12)), *each[7] = {wg_sum(x, NULL, 0, false)};
+    for (int i = 1; i < 7; i++) { /* it needs the one before */
+        each[i] = wg_sum(wg_add(wg_narrow(x, 0, i, 50 + i), each[i - 1]), NULL, 0, false);
+    }
+    cr_expect_eq(wg_eval(each, 7), WG_OK);
+    cr_assert_eq(wg_get_kernels(ctx, 2, &k, 1), 1);
+    cr_expect_str_eq(k.loops, "rows 840, then rows 612, then rows 624 and 4 more");
+    close_ok(ctx);
+}
+
 /* Wrong: a replayed plan counts nothing, or what it cost is counted again when it is built. */
 Test(cost, is_added_by_every_run) {
     wg_ctx *ctx = null_ctx();

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- choosing plans --------------------------------------------------------------------------------------------------------- */
 
@@ -136,9 +137,28 @@ void wg_fill_plan(const wg_ctx *ctx, const wg_exec *x, wg_plans which, wg_plan_i
     out->distinct = count_distinct(x, out->kernels);
 }
 
+/* The loops of a launch: all of them, or as many as find room. */
+static void print_loops(const wg_step *lead, char *out, size_t cap) {
+    const size_t reserve = strlen(" and 99 more");
+    wg_str loops = {0};
+    wg_step_print_loops(lead, &loops);
+    int i = 1;
+    for (; wg_step_leads_chain(lead) && i < lead->bundle; i++) {
+        size_t fits = loops.len;
+        wg_str_add(&loops, ", then ");
+        wg_step_print_loops(&lead[i], &loops);
+        if (!loops.failed && loops.len + (i + 1 < lead->bundle ? reserve : 0) >= cap) {
+            loops.data[loops.len = fits] = '\0';
+            break;
+        }
+    }
+    wg_str_addf(&loops, i < lead->bundle ? " and %d more" : "", lead->bundle - i);
+    snprintf(out, cap, "%s", wg_str_text(&loops));
+    wg_str_free(&loops);
+}
+
 void wg_fill_kernel(const wg_ctx *ctx, const wg_exec *x, int step, wg_kernel_info *out) {
     const wg_step *s = &x->plan->steps[step];
-    bool chain = wg_step_leads_chain(s);
     const wg_cost cost = wg_plan_launch_cost(x->plan, step);
     *out = (wg_kernel_info){.ops = wg_launch_ops(s),
                             .text = x->steps[step].text,
@@ -148,15 +168,7 @@ void wg_fill_kernel(const wg_ctx *ctx, const wg_exec *x, int step, wg_kernel_inf
                             .device_seconds = mean_seconds(x, step),
                             .fastest_seconds = times_of(x, step) ? times_of(x, step)->fastest : NAN,
                             .least_seconds = least_seconds(&ctx->rates, &cost)};
-    wg_str loops = {0};
-    wg_step_print_loops(s, &loops);
-    for (int i = 1; chain && i < s->bundle; i++) {
-        wg_str_add(&loops, ", then ");
-        wg_step_print_loops(&s[i], &loops);
-    }
-    wg_str_addf(&loops, s->bundle > 1 && !chain ? " and %d more" : "", s->bundle - 1);
-    snprintf(out->loops, sizeof out->loops, "%s", wg_str_text(&loops));
-    wg_str_free(&loops);
+    print_loops(s, out->loops, sizeof out->loops);
 }
 
 /* ---- the calls ------------------------------------------------------------------------------------------------------------------ */

@@ -1,16 +1,17 @@
 /*
  * The kernel of a chain: the bodies of its steps, one after the other, each in a block where its own parameters and buffers
- * have the names that they have in a kernel of its own.
+ * have the names that they have in a kernel of its own. What a step before makes is in registers of all work-items; it is
+ * stored once, for launches to come.
  *
- * What a step before makes is in registers of all work-items; it is stored once, for launches to come. Steps after read
- * what all groups wrote. A group's work-items have stored before its barrier; then one of them makes that known to the device (the
- * fence), and only then draws. Who draws the last number has all other draws before its own, so after a fence of its
- * own, and a barrier for its group, what was stored before them is there to be read. This is the pattern of the
- * threadfence reduction in CUDA's programming guide, and of its grid synchronisation; loads are ordinary ones, as no pointer is
- * `const` and `__restrict__`, which alone would let the compiler use the cache that nothing keeps coherent. OpenCL 1.2
- * promises order within a work-group only: where its devices are CPUs, whose caches are coherent, a fence keeps the compiler and the
- * core from reordering, and atomic_inc is one instruction of the processor. Other OpenCL devices get no such chains, see
- * `ordered_groups`.
+ * Steps after read what all groups wrote. A group comes to a barrier when it has stored; then one of its work-items makes
+ * that known to the whole device, by a fence, and only then draws a ticket. Who draws the last number has all other draws
+ * before its own: after a fence of its own, and a barrier for its group, all of it is there to be read. So does the
+ * threadfence reduction in CUDA's programming guide, and CUDA's own barrier for a grid. Loads are ordinary ones: no pointer
+ * is `const` and `__restrict__`, which alone would let the compiler take a cache that nothing keeps coherent.
+ *
+ * OpenCL 1.2 promises order within a group only, and POCL's mem_fence is no instruction. On x86 none is needed: atomic_inc
+ * is a locked one, which earlier stores, streaming ones too, and later loads do not pass; and nothing tells the compiler
+ * that the tickets lie apart from what is stored. Other OpenCL devices get no steps after: see `ordered_groups`.
  */
 #include "codegen/program.h"
 #include "codegen/text.h"

@@ -22,8 +22,8 @@ void wg_print_loop(const wg_lowered *l, wg_form form, wg_str *body, wg_str *need
 enum { WG_BUNDLE_CHUNKS = 8, WG_BUNDLE_SCALARS = 96 };
 void wg_print_bundle(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs);
 static inline bool wg_in_row(const wg_argument *p) { return p->kind == WG_PARAM_VALUE || p->kind == WG_PARAM_OFFSET; }
-/* The kernel of the chain that begins at lead. Its arguments are the buffers of its steps, one step after the other, the tickets if it
- * draws one, then by value the parameters of each step, and the number of its ticket. In chain.c. */
+/* The kernel of the chain that begins at lead. Its arguments are the buffers of its steps, one step after the other, the
+ * tickets if it draws one, then by value the parameters of each step, and the number of its ticket. In chain.c. */
 void wg_print_chain(const wg_step *lead, wg_form form, wg_str *body, wg_str *needs);
 /* How many neighbouring results a work-item of the simt form computes. In simt.c. */
 int wg_simt_lanes(const wg_lowered *l);
