@@ -36,10 +36,10 @@ typedef struct wg_limits {
     int64_t max_groups[3];  /* work-groups in each dimension of a launch */
     bool shared_memory;     /* wg_mem.host is the memory itself: no copies (after sync) */
     bool has_f64;
-    bool inline_queue; /* queue 1 exists: runs small launches in the calling thread at once */
-    bool interprets;   /* no kernels: the executor interprets fused groups on the host */
+    bool inline_queue;   /* queue 1 exists: runs small launches in the calling thread at once */
+    bool interprets;     /* no kernels: the executor interprets fused groups on the host */
     bool ordered_groups; /* what a work-group wrote before it drew a ticket is seen by groups that draw later ones */
-    bool gemm_library; /* gemm() is there: products of f32 and f64 get a step, and bytes, of their own */
+    bool gemm_library;   /* gemm() is there: products of f32 and f64 get a step, and bytes, of their own */
 } wg_limits;
 
 /* Kernels may read (and ignore) this many bytes past the end of an allocation: vectors are loaded whole. */
