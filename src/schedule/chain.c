@@ -162,11 +162,13 @@ static bool put_after(wg_mover *m, int j) {
 /* ---- steps before ----------------------------------------------------------------------------------------------------- */
 
 /* The first launch that reads a slot behind step p; -1: there is none, or it could not have the number from a register. */
-static int first_reader(const wg_plan *plan, int p, int slot) {
+static int first_reader(wg_mover *m, int p, int slot) {
+    const wg_plan *plan = m->plan;
     int r = p + 1;
     while (r < plan->nsteps && use_of(&plan->steps[r], slot) == NOT_USED) {
         r++;
     }
+    m->budget -= r - p;
     int lead = r < plan->nsteps ? lead_of(plan, r) : -1;
     for (int i = lead; lead >= 0 && i < lead + plan->steps[lead].bundle; i++) {
         if (use_of(&plan->steps[i], slot) == OTHERWISE) {
@@ -191,7 +193,7 @@ static bool is_cheap(const wg_mover *m, const wg_step *p, const wg_step *lead) {
 /* Makes step p a step before in the launch that first reads its number. */
 static bool put_before(wg_mover *m, int p, bool *joined) {
     wg_step *steps = m->plan->steps;
-    int slot = number_of(&steps[p]), j = slot < 0 ? -1 : first_reader(m->plan, p, slot);
+    int slot = number_of(&steps[p]), j = slot < 0 ? -1 : first_reader(m, p, slot);
     if (j < 0 || !can_lead(&steps[j]) || !have_room(&steps[p], &steps[j]) || !is_cheap(m, &steps[p], &steps[j])) {
         return true;
     }
