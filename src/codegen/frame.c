@@ -15,7 +15,7 @@ void wg_text_head(wg_text *t, int items) {
         }
         wg_str_addf(s, "GLOBAL const i64 *table, BY_VALUE %s_bundle q", t->name);
     } else {
-        wg_text_params(t, s, 0);
+        wg_text_params(t, s);
     }
     wg_str_add(s, ") {\n");
 }

@@ -207,15 +207,15 @@ void wg_text_acc_step(wg_text *t, int inst, int indent, bool masked, const char 
 
 /* ---- parameters ------------------------------------------------------------------------------------------------------- */
 
-void wg_text_params(const wg_text *t, wg_str *out, int from) {
-    for (int i = from; i < t->l->nbuffers; i++) {
+void wg_text_params(const wg_text *t, wg_str *out) {
+    for (int i = 0; i < t->l->nbuffers; i++) {
         wg_str_addf(out, "GLOBAL %s *b%d, ", wg_text_memory(t->l->buffers[i].dtype), i);
     }
     wg_str_addf(out, "const %s_params p", t->name);
 }
 
-void wg_text_args(const wg_text *t, wg_str *out, int from) {
-    for (int i = from; i < t->l->nbuffers; i++) {
+void wg_text_args(const wg_text *t, wg_str *out) {
+    for (int i = 0; i < t->l->nbuffers; i++) {
         wg_str_addf(out, "b%d, ", i);
     }
     wg_str_add(out, "p");

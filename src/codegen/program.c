@@ -31,8 +31,8 @@ void wg_print_bundle(const wg_lowered *l, wg_form form, wg_str *body, wg_str *ne
     print(l, form, body, needs, form == WG_SIMD ? simd_bundle : simt_bundle);
 }
 
-void wg_print_epilogue(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs) {
-    print(l, form, body, needs, wg_text_epilogue);
+void wg_print_around(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs) {
+    print(l, form, body, needs, wg_text_around);
 }
 
 static void scatter(wg_text *t) {
@@ -44,7 +44,7 @@ static void scatter(wg_text *t) {
     wg_str_addf(s, "WG_SCATTER(%s_columns, %s, %s)\n", t->name, c, type);
     int items = t->form == WG_SIMD ? 1 : WG_GROUP_ITEMS_MAP, lanes = t->form == WG_SIMD ? WG_LANES : 1;
     wg_str_addf(s, "KERNEL_GROUP(%d, 1, 1) %s(", items, t->name);
-    wg_text_params(t, s, 0);
+    wg_text_params(t, s);
     wg_str_addf(s,
                 ") {\n"
                 "    const i64 inner = p.v[2], blocks = (inner + %d) / %d, units = p.v[0] * blocks;\n"
@@ -62,10 +62,10 @@ void wg_print_scatter(const wg_lowered *l, wg_form form, wg_str *body, wg_str *n
     print(l, form, body, needs, scatter);
 }
 
-void wg_print_params(const wg_lowered *l, int from, wg_str *params, wg_str *args) {
+void wg_print_params(const wg_lowered *l, wg_str *params, wg_str *args) {
     wg_text t = {.l = l, .name = WG_NAME_MARK};
-    wg_text_params(&t, params, from);
-    wg_text_args(&t, args, from);
+    wg_text_params(&t, params);
+    wg_text_args(&t, args);
 }
 
 void wg_print_named(const char *body, const char *name, wg_str *out) {

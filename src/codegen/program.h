@@ -27,13 +27,14 @@ static inline bool wg_in_row(const wg_argument *p) { return p->kind == WG_PARAM_
 void wg_print_chain(const wg_step *lead, wg_form form, wg_str *body, wg_str *needs);
 /* How many neighbouring results a work-item of the simt form computes. In simt.c. */
 int wg_simt_lanes(const wg_lowered *l);
-/* Prints the function that takes a product's results; the matmul kernel's own text follows from src/kernels. */
-void wg_print_epilogue(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs);
+/* Prints the functions that a product's kernel calls for its operands and with its results; its own text follows from
+ * src/kernels. */
+void wg_print_around(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs);
 /* Prints an index_add of a dtype; its parameters are outer, n, inner, count, the buffers' offsets, and what a trap
  * reports. */
 void wg_print_scatter(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs);
-/* "GLOBAL f32 *b3, ..., const @_params p" and "b3, ..., p" for a matmul. */
-void wg_print_params(const wg_lowered *l, int from, wg_str *params, wg_str *args);
+/* "GLOBAL f32 *b0, ..., const @_params p" and "b0, ..., p" for a product. */
+void wg_print_params(const wg_lowered *l, wg_str *params, wg_str *args);
 
 /* What a program of kernels with these needs begins with, after the backend's prelude. */
 void wg_print_library(wg_form form, wg_language language, const char *needs, wg_str *out);

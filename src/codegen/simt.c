@@ -251,36 +251,3 @@ void wg_text_simt(wg_text *t) {
     wg_text_simt_body(t);
     wg_text_leave(t);
 }
-
-/* ---- epilogue of a matmul, both forms --------------------------------------------------------------------------------- */
-
-void wg_text_epilogue(wg_text *t) {
-    const wg_loop *loop = &t->l->loop;
-    wg_str *s = &t->body;
-    int batch = loop->nkept - 2;
-    wg_str_addf(s, "typedef struct { i64 v[%d]; } %s_params;\n", t->l->nparams, t->name);
-    wg_str_addf(s, "DEVICE_FN void %s_epilogue(", t->name);
-    wg_text_params(t, s, t->form == WG_SIMD ? 3 : 2);
-    wg_str_addf(s, ", i64 z, i64 row, i64 i, %s%s x0) {\n", t->form == WG_SIMD ? "int n, " : "",
-                wg_text_register(loop->inst[0].dtype));
-    if (t->form == WG_SIMT) {
-        wg_str_add(s, "    const int n = 1;\n");
-    }
-    if (batch > 0) {
-        wg_str_add(s, "    i64 q = z;\n");
-    }
-    for (int k = batch - 1; k > 0; k--) {
-        wg_str_addf(s, "    const i64 k%d = q %% p.v[%d];\n    q /= p.v[%d];\n", k, loop->kept_size[k],
-                    loop->kept_size[k]);
-    }
-    if (batch > 0) {
-        wg_str_add(s, "    const i64 k0 = q;\n");
-    }
-    wg_str_addf(s, "    const i64 k%d = row;\n", batch);
-    wg_text_bases(t, 4);
-    for (int i = 1; i < loop->ninsts; i++) {
-        wg_text_inst(t, i, 4);
-    }
-    wg_text_stores(t, 0, false, 4);
-    wg_str_add(s, "}\n");
-}

@@ -56,8 +56,8 @@ void wg_text_acc_begin(wg_text *t, int inst, int indent);
 void wg_text_acc_step(wg_text *t, int inst, int indent, bool masked, const char *position);
 
 /* Kernel parameters "GLOBAL f32 *b0, ..., const NAME_params p", and as arguments "b0, ..., p". */
-void wg_text_params(const wg_text *t, wg_str *out, int from);
-void wg_text_args(const wg_text *t, wg_str *out, int from);
+void wg_text_params(const wg_text *t, wg_str *out);
+void wg_text_args(const wg_text *t, wg_str *out);
 
 /* The kernel's head, its `items` work-items to a group; then, behind what stands at its top scope, the start of the work
  * on one set of tensors, and its end. */
@@ -77,8 +77,9 @@ void wg_text_scratch(wg_text *t, const bool *scratch);
 /* The number of the group, and of groups, among which the work is shared. */
 static inline const char *wg_text_group(const wg_text *t) { return t->alone ? "0" : "GRP(0)"; }
 static inline const char *wg_text_groups(const wg_text *t) { return t->alone ? "1" : "NGRP(0)"; }
-/* Prints what a matmul calls with each piece of its product, as function `NAME_epilogue`. */
-void wg_text_epilogue(wg_text *t);
+/* Prints what a product calls with each piece of it, as function `NAME_epilogue`, and what makes its operands, `NAME_a` and
+ * `NAME_b`. In around.c. */
+void wg_text_around(wg_text *t);
 
 /* The ELEM instructions that the loop of a stage computes, as flags in need[ninsts]. What only `cut` needs is left out; -1
  * for none. */

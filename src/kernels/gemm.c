@@ -15,14 +15,14 @@
 #include <string.h>
 
 static const struct {
-    const char *memory, *calc, *vector, *result; /* integers are computed unsigned: they wrap */
+    const char *memory, *calc, *vector, *result, *value; /* integers are computed unsigned: they wrap */
     int size;
     bool real;
 } TYPES[] = {
-    [WG_GEMM_F32] = {"float", "float", "float", "", 4, true},
-    [WG_GEMM_F64] = {"double", "double", "double", "", 8, true},
-    [WG_GEMM_I32] = {"int", "unsigned int", "uint", "as_int16", 4, false},
-    [WG_GEMM_I64] = {"i64", "u64", "ulong", "as_long16", 8, false},
+    [WG_GEMM_F32] = {"float", "float", "float", "", "", 4, true},
+    [WG_GEMM_F64] = {"double", "double", "double", "", "", 8, true},
+    [WG_GEMM_I32] = {"int", "unsigned int", "uint", "as_int16", "as_uint16", 4, false},
+    [WG_GEMM_I64] = {"i64", "u64", "ulong", "as_long16", "as_ulong16", 8, false},
 };
 
 /* Register tile of the simd form: two native vectors a row, as many rows as 16 or 32 registers hold. */
@@ -181,7 +181,7 @@ static const char PACK_PANELS[] = "            }\n"
                                   "        $N_pack$S_panel(s, step, k_step, valid - 1, count, d);\n"
                                   "}\n\n";
 static const char PACK_TRANSPOSE[] =
-    "DEVICE_FN void $N_pack$S_panel(GLOBAL const $T *s, i64 step, i64 k_step, i64 last, i64 count, $T *d)\n"
+    "DEVICE_FN void $N_pack$S_panel($Lconst $T *s, i64 step, i64 k_step, i64 last, i64 count, $T *d)\n"
     "{\n"
     "    if (k_step != 1) {\n"
     "        for (i64 k = 0; k < count; k++, s += k_step, d += $W)\n"
@@ -190,8 +190,8 @@ static const char PACK_TRANSPOSE[] =
     "    }\n"
     "    for (int at = 0; at < $W; at += 4) {\n"
     "        const i64 g = min(at, $W - 4);\n" /* the last four of 6 overlap */
-    "        GLOBAL const $T *s0 = s + min(g, last) * step, *s1 = s + min(g + 1, last) * step;\n"
-    "        GLOBAL const $T *s2 = s + min(g + 2, last) * step, *s3 = s + min(g + 3, last) * step;\n"
+    "        $Lconst $T *s0 = s + min(g, last) * step, *s1 = s + min(g + 1, last) * step;\n"
+    "        $Lconst $T *s2 = s + min(g + 2, last) * step, *s3 = s + min(g + 3, last) * step;\n"
     "        $T *o = d + g;\n"
     "        i64 k = 0;\n"
     "        for (; k + 4 <= count; k += 4, o += 4 * $W) {\n"
@@ -207,18 +207,60 @@ static const char PACK_TRANSPOSE[] =
     "    }\n"
     "}\n\n";
 
-static void print_pack(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, const char *suffix, int width,
-                       int distance) {
-    word w[] = {{'V', NULL, 0},
+/* The same for an operand that is computed. Lanes across the panels: a row of panels at a time, then shared out. Lanes along
+ * k: a panel at a time, transposed as if it had lain so in memory. */
+static const char FILL_ACROSS[] =
+    "DEVICE_FN void $N_fill$S($P, i64 z, i64 first, i64 k0, i64 valid, i64 count, $T *d)\n"
+    "{\n"
+    "    $T line[$Y * $W + 16];\n"
+    "    for (i64 k = 0; k < count; k++) {\n"
+    "        for (i64 g = 0; g < valid; g += 16)\n"
+    "            vstore16($V($N$S($G, z, k0 + k, first + g, (int)min(valid - g, (i64)16))), 0, line + g);\n"
+    "        for (i64 g = 0; g < valid; g += $W)\n"
+    "            for (int i = 0; i < $W; i++) d[g / $W * $D + k * $W + i] = line[g + i];\n"
+    "    }\n"
+    "}\n\n";
+static const char FILL_ALONG[] =
+    "DEVICE_FN void $N_fill$S($P, i64 z, i64 first, i64 k0, i64 valid, i64 count, $T *d)\n"
+    "{\n"
+    "    $T lines[$W * $K];\n"
+    "    for (; valid > 0; valid -= $W, first += $W, d += $D) {\n"
+    "        const i64 last = min(valid, (i64)$W) - 1;\n"
+    "        for (i64 r = 0; r <= last; r++)\n"
+    "            for (i64 k = 0; k < count; k += 16)\n"
+    "                vstore16($V($N$S($G, z, first + r, k0 + k, (int)min(count - k, (i64)16))), 0, lines + r * $K + k);\n"
+    "        $N_pack$S_panel(lines, $K, 1, last, count, d);\n"
+    "    }\n"
+    "}\n\n";
+
+/* panels: how many are packed at a time; kc: the most that k goes on in one. */
+static void print_pack(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, int operand, int width, int distance,
+                       int panels, int kc) {
+    const wg_gemm_operand *o = &print->operand[operand];
+    word w[] = {{'V', TYPES[type].value, 0},
                 {'O', NULL, 0},
                 {'N', print->name, 0},
-                {'S', suffix, 0},
+                {'S', operand == 0 ? "_a" : "_b", 0},
                 {'T', TYPES[type].calc, 0},
                 {'X', TYPES[type].vector, 0},
                 {'W', NULL, width},
-                {'D', NULL, distance}};
+                {'D', NULL, distance},
+                {'L', o->buffer ? "GLOBAL " : "", 0},
+                {'P', print->params, 0},
+                {'G', print->args, 0},
+                {'Y', NULL, panels},
+                {'K', NULL, kc + 16}};
+    if (!o->buffer && o->across) {
+        expand(out, FILL_ACROSS, w);
+        return;
+    }
     expand(out, PACK_TRANSPOSE, w);
+    if (!o->buffer) {
+        expand(out, FILL_ALONG, w);
+        return;
+    }
     expand(out, PACK_ROWS, w);
+    w[0].value = NULL;
     for (int at = 0; at < width; at += w[0].number) {
         int rest = width - at;
         w[0].number = rest >= 16 ? 16 : rest >= 8 ? 8 : rest >= 4 ? 4 : 2;
@@ -299,18 +341,19 @@ static void print_block_loop(wg_str *out, const wg_gemm_print *print, wg_gemm_ty
     };
     for (int i = 0; i < 2; i++) {
         int batch = print->base + operands[i].batch;
+        if (!print->operand[i].buffer) continue;
         wg_str_addf(out,
-                    "        GLOBAL const %s *%s = (GLOBAL const %s *)%s_ + (p.v[%d] + z0 * p.v[%d] + z1 * p.v[%d] + "
+                    "        GLOBAL const %s *%s = (GLOBAL const %s *)%s + (p.v[%d] + z0 * p.v[%d] + z1 * p.v[%d] + "
                     "z2 * p.v[%d] + %s);\n",
-                    TYPES[type].calc, operands[i].name, TYPES[type].calc, operands[i].name,
+                    TYPES[type].calc, operands[i].name, TYPES[type].calc, print->operand[i].buffer,
                     print->base + operands[i].offset, batch, batch + 1, batch + 2, operands[i].start);
     }
 }
 
 static const char SIMD_HEAD[] =
-    "KERNEL_GROUP(1, 1, 1) $N(GLOBAL const $M *a_, GLOBAL const $M *b_, GLOBAL $M *s_, $P)\n"
+    "KERNEL_GROUP(1, 1, 1) $N($P)\n"
     "{\n"
-    "    $T pa[$A] __attribute__((aligned(64)));\n"
+    "    $T pa[$Z] __attribute__((aligned(64)));\n"
     "    $T pb[$Q * $D] __attribute__((aligned(64)));\n";
 static const char SIMD_BODY[] =
     "        const i64 rows = min(block_m, m - i0), cols = min(block_n, n - j0);\n"
@@ -318,12 +361,11 @@ static const char SIMD_BODY[] =
     "        do {\n"
     "            const i64 kc = min(k - k0, block_k);\n"
     "            for (i64 i = 0; i < rows; i += $Y * $R)\n"
-    "                $N_pack_a(a + i * a_row + k0 * a_col, a_row, a_col, min(rows - i, (i64)$Y * $R), kc,\n"
-    "                          pa + i / $R * $I);\n"
+    "                $N_$A, min(rows - i, (i64)$Y * $R), kc, pa + i / $R * $I);\n"
     "            GLOBAL $T *c = pc;\n"
     "            for (i64 j = 0; j < cols; j += $W) {\n"
     "                if (j % ($Q * $W) == 0)\n"
-    "                    $N_pack_b(b + j * b_col + k0 * b_row, b_col, b_row, min(cols - j, (i64)$Q * $W), kc, pb);\n"
+    "                    $N_$B, min(cols - j, (i64)$Q * $W), kc, pb);\n"
     "                for (i64 i = 0; i < rows; i += $R, c += keep) {\n"
     "                    for (int s = 0; s < $W; s += $U)\n"
     "                        $N_micro(pa + i / $R * $I, pb + j / $W % $Q * $D + s, kc, k0 == 0, c + s);\n"
@@ -331,7 +373,7 @@ static const char SIMD_BODY[] =
     "                    const int r_end = (int)min(rows - i, (i64)$R), s_end = (int)min(cols - j, (i64)$W);\n"
     "                    for (int r = 0; r < r_end; r++)\n"
     "                        for (int s = 0; s < s_end; s += 16)\n"
-    "                            $E($G$Hz, i0 + i + r, j0 + j + s, min(s_end - s, 16),\n"
+    "                            $N_epilogue($G, z, i0 + i + r, j0 + j + s, min(s_end - s, 16),\n"
     "                               $V(vload16(0, c + r * $W + s)));\n"
     "                }\n"
     "            }\n"
@@ -340,19 +382,33 @@ static const char SIMD_BODY[] =
     "    }\n"
     "}\n";
 
+/* The start of the call that packs what begins at row i of A, or column j of B. */
+static void print_pack_call(wg_str *out, const wg_gemm_print *print, int operand) {
+    const char name = operand == 0 ? 'a' : 'b', at = operand == 0 ? 'i' : 'j';
+    if (!print->operand[operand].buffer) {
+        wg_str_addf(out, "fill_%c(%s, z, %c0 + %c, k0", name, print->args, at, at);
+    } else if (operand == 0) {
+        wg_str_add(out, "pack_a(a + i * a_row + k0 * a_col, a_row, a_col");
+    } else {
+        wg_str_add(out, "pack_b(b + j * b_col + k0 * b_row, b_col, b_row");
+    }
+}
+
 static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
     tile t = choose_tile(text->type, text->width);
     const int a_panel = t.mr * t.kc + PAD, b_panel = t.panel * t.kc + PAD;
+    wg_str pack[2] = {{0}, {0}};
+    print_pack_call(&pack[0], print, 0);
+    print_pack_call(&pack[1], print, 1);
     const word w[] = {
         {'N', print->name, 0},
-        {'M', TYPES[text->type].memory, 0},
         {'T', TYPES[text->type].calc, 0},
         {'P', print->params, 0},
-        {'E', print->epilogue, 0},
         {'V', TYPES[text->type].result, 0},
         {'G', print->args, 0},
-        {'H', print->args[0] ? ", " : "", 0},
-        {'A', NULL, t.block_m / t.mr * a_panel},
+        {'A', wg_str_text(&pack[0]), 0},
+        {'B', wg_str_text(&pack[1]), 0},
+        {'Z', NULL, t.block_m / t.mr * a_panel},
         {'I', NULL, a_panel},
         {'D', NULL, b_panel},
         {'W', NULL, t.panel},
@@ -361,17 +417,20 @@ static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
         {'Y', NULL, STRIP_A},
         {'Q', NULL, STRIP_B},
     };
-    print_pack(out, print, text->type, "_a", t.mr, a_panel);
-    print_pack(out, print, text->type, "_b", t.panel, b_panel);
+    print_pack(out, print, text->type, 0, t.mr, a_panel, STRIP_A, t.kc);
+    print_pack(out, print, text->type, 1, t.panel, b_panel, STRIP_B, t.kc);
     print_micro(out, print, text->type, t);
     expand(out, SIMD_HEAD, w);
     wg_str_addf(out,
                 "    const i64 block_k = p.v[%d], keep = p.v[%d];\n"
-                "    GLOBAL %s *pc = (GLOBAL %s *)s_ + p.v[%d] + GRP(0) * p.v[%d];\n",
+                "    GLOBAL %s *pc = (GLOBAL %s *)%s + p.v[%d] + GRP(0) * p.v[%d];\n",
                 print->base + WG_GEMM_P_BLOCK_K, print->base + WG_GEMM_P_KEEP, TYPES[text->type].calc,
-                TYPES[text->type].calc, print->base + WG_GEMM_P_SCRATCH_OFFSET, print->base + WG_GEMM_P_SCRATCH_STEP);
+                TYPES[text->type].calc, print->scratch, print->base + WG_GEMM_P_SCRATCH_OFFSET, print->base + WG_GEMM_P_SCRATCH_STEP);
     print_block_loop(out, print, text->type);
     expand(out, SIMD_BODY, w);
+    out->failed = out->failed || pack[0].failed || pack[1].failed;
+    wg_str_free(&pack[0]);
+    wg_str_free(&pack[1]);
 }
 
 /* Threads load along whichever side of an operand is contiguous. The K loop runs over what there is: padding with
@@ -386,7 +445,7 @@ static const char SIMT_HEAD[] =
     "#pragma unroll\n"
     "        for (int c = 0; c < 4; c++) acc[r][c] = $F;\n"
     "}\n\n"
-    "KERNEL_GROUP(256, 1, 1) $N(GLOBAL const $M *a_, GLOBAL const $M *b_, $P)\n"
+    "KERNEL_GROUP(256, 1, 1) $N($P)\n"
     "{\n"
     "    LOCAL $T as[16][68] __attribute__((aligned(16)));\n"
     "    LOCAL $T bs[16][66];\n"
@@ -399,10 +458,10 @@ static const char SIMT_BODY[] =
     "        for (i64 k0 = 0; k0 < k; k0 += 16) {\n"
     "            const int kc = k - k0 < 16 ? (int)(k - k0) : 16;\n"
     "            for (int q = 0; q < 4; q++) {\n"
-    "                const int ak = a_col == 1 ? tx : t / 64 + 4 * q, ai = a_col == 1 ? ty + 16 * q : t % 64;\n"
-    "                const int bk = b_row == 1 ? tx : t / 64 + 4 * q, bj = b_row == 1 ? ty + 16 * q : t % 64;\n"
-    "                as[ak][ai] = ak < kc && ai < rows ? a[ai * a_row + (k0 + ak) * a_col] : ($T)0;\n"
-    "                bs[bk][bj] = bk < kc && bj < cols ? b[(k0 + bk) * b_row + bj * b_col] : ($T)0;\n"
+    "                const int ak = $I ? tx : t / 64 + 4 * q, ai = $I ? ty + 16 * q : t % 64;\n"
+    "                const int bk = $J ? tx : t / 64 + 4 * q, bj = $J ? ty + 16 * q : t % 64;\n"
+    "                as[ak][ai] = ak < kc && ai < rows ? $A : ($T)0;\n"
+    "                bs[bk][bj] = bk < kc && bj < cols ? $B : ($T)0;\n"
     "            }\n"
     "            BARRIER_LOCAL();\n"
     "            if (kc == 16) {\n"
@@ -418,24 +477,47 @@ static const char SIMT_BODY[] =
     "#pragma unroll\n"
     "            for (int c = 0; c < 4; c++)\n"
     "                if (ty * 4 + r < rows && tx + 16 * c < cols)\n"
-    "                    $E($G$Hz, i0 + ty * 4 + r, j0 + tx + 16 * c, ($M)acc[r][c]);\n"
+    "                    $N_epilogue($G, z, i0 + ty * 4 + r, j0 + tx + 16 * c, ($M)acc[r][c]);\n"
     "    }\n"
     "}\n";
 
+static void print_element(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, int operand) {
+    const char *at = operand == 0 ? "i0 + ai" : "j0 + bj", *k = operand == 0 ? "k0 + ak" : "k0 + bk";
+    if (print->operand[operand].buffer) {
+        wg_str_add(out, operand == 0 ? "a[ai * a_row + (k0 + ak) * a_col]" : "b[(k0 + bk) * b_row + bj * b_col]");
+    } else {
+        bool across = print->operand[operand].across;
+        wg_str_addf(out, "(%s)%s_%c(%s, z, %s, %s)", TYPES[type].calc, print->name, operand == 0 ? 'a' : 'b', print->args,
+                    across ? k : at, across ? at : k);
+    }
+}
+
 static void print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
+    static const char *const neighbours[2][3] = {{"a_col == 1", "true", "false"}, {"b_row == 1", "true", "false"}};
+    wg_str element[2] = {{0}, {0}};
+    const char *along[2];
+    for (int o = 0; o < 2; o++) {
+        print_element(&element[o], print, text->type, o);
+        along[o] = neighbours[o][print->operand[o].buffer ? 0 : print->operand[o].across ? 2 : 1];
+    }
     const word w[] = {
         {'N', print->name, 0},
         {'M', TYPES[text->type].memory, 0},
         {'T', TYPES[text->type].calc, 0},
         {'P', print->params, 0},
-        {'E', print->epilogue, 0},
         {'G', print->args, 0},
-        {'H', print->args[0] ? ", " : "", 0},
+        {'A', wg_str_text(&element[0]), 0},
+        {'B', wg_str_text(&element[1]), 0},
+        {'I', along[0], 0},
+        {'J', along[1], 0},
         {'F', TYPES[text->type].real ? "fma(x[r], y[c], acc[r][c])" : "x[r] * y[c] + acc[r][c]", 0},
     };
     expand(out, SIMT_HEAD, w);
     print_block_loop(out, print, text->type);
     expand(out, SIMT_BODY, w);
+    out->failed = out->failed || element[0].failed || element[1].failed;
+    wg_str_free(&element[0]);
+    wg_str_free(&element[1]);
 }
 
 void wg_gemm_print_text(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {

@@ -2,8 +2,9 @@
  *
  *     C[b,i,j] = sum over k of A[b,i,k] * B[b,k,j]
  *
- * A and B have arbitrary strides (any transposition; batch stride 0 broadcasts). Nothing is stored here: each finished
- * piece of C is handed to a function k_epilogue that the code generator printed before. Every element is one chain
+ * A and B have arbitrary strides (any transposition; batch stride 0 broadcasts), or are computed by functions where they
+ * are loaded. Nothing is stored here: each finished piece of C is handed to a function k_epilogue that the code generator
+ * printed before. Every element is one chain
  * acc = fma(a[k], b[k], acc) for k = 0.. K-1 from 0, so all forms, tiles and shapes agree to the bit (integers wrap).
  *
  * Texts hold no sizes: a text depends on wg_gemm_text alone, everything else arrives in the i64 parameters.
@@ -73,14 +74,22 @@ typedef struct wg_gemm_plan {
     int64_t v[WG_GEMM_P_COUNT];
 } wg_gemm_plan;
 
+/* An operand in memory, or made by a function k_a(args, z, row, i[, n]) (k_b for B) that the code generator printed before: in
+ * the simd form 16 values, n of them real; in the simt form one. z is the number of the product. */
+typedef struct wg_gemm_operand {
+    const char *buffer; /* its name; NULL: made by the function */
+    bool across;        /* values lie along the rows of A or the columns of B, and row is a k; else along k */
+} wg_gemm_operand;
+
 /* How a kernel is tied into the caller's program. */
 typedef struct wg_gemm_print {
-    const char *name;     /* the kernel's; also the prefix of its helper functions */
-    const char *params;   /* parameters after A, B and (simd only) scratch; the last is the by-value struct named p */
-    const char *epilogue; /* name of the epilogue function */
-    const char *args;     /* what the epilogue gets first, such as "b2, b3, p"; may be "" */
-    int base;             /* p.v[base + WG_GEMM_P_...] are this kernel's parameters */
-    /* Free for names in params and args: p, and b1, b2, ... */
+    const char *name;   /* the kernel's; also the prefix of its helper functions */
+    const char *params; /* its parameters; the last is the by-value struct named p */
+    const char *args;   /* the same as arguments, such as "b0, b1, p" */
+    int base;           /* p.v[base + WG_GEMM_P_...] are this kernel's parameters */
+    wg_gemm_operand operand[2];
+    const char *scratch; /* the buffer's name; simd only */
+    /* Free for names in params and args: p, and b0, b1, ... */
 } wg_gemm_print;
 
 void wg_gemm_make_plan(wg_gemm_plan *plan, const wg_gemm_problem *problem, const wg_gemm_device *device);

@@ -7,6 +7,7 @@
 #include "schedule/memory.h"
 #include "tensor/dtype.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Below this many elements and multiply-adds a plan runs in the calling thread, where launching costs least. */
@@ -100,11 +101,34 @@ static wg_gemm_type gemm_type(uint8_t dtype) {
     return dtype == WG_F64 ? WG_GEMM_F64 : dtype == WG_I32 ? WG_GEMM_I32 : dtype == WG_I64 ? WG_GEMM_I64 : WG_GEMM_F32;
 }
 
+static void print_matmul(const wg_engine *e, const wg_lowered *l, int base, const wg_gemm_text *text,
+                         wg_kernel_want *want) {
+    wg_str params = {0}, args = {0};
+    char names[3][8];
+    const int number[] = {l->operand[0], l->operand[1], l->scratch};
+    wg_print_around(l, e->form, &want->body, &want->needs);
+    wg_print_params(l, &params, &args);
+    for (int i = 0; i < 3; i++) {
+        snprintf(names[i], sizeof names[i], "b%d", number[i]);
+    }
+    wg_gemm_print print = {.name = WG_NAME_MARK,
+                           .params = wg_str_text(&params),
+                           .args = wg_str_text(&args),
+                           .base = base,
+                           .operand = {{number[0] < 0 ? NULL : names[0], l->across[0]},
+                                       {number[1] < 0 ? NULL : names[1], l->across[1]}},
+                           .scratch = names[2]};
+    wg_gemm_print_text(&want->body, text, &print);
+    want->body.failed = want->body.failed || params.failed || args.failed;
+    wg_str_free(&params);
+    wg_str_free(&args);
+}
+
 /* False when there is no memory. */
 static bool compile_matmul(const wg_engine *e, wg_exec *x, wg_step *step, wg_exec_step *s, wg_kernel_want *want) {
     const wg_product *m = &step->product;
     const wg_limits *limits = e->dev.limits;
-    uint8_t dtype = step->l.buffers[0].dtype;
+    uint8_t dtype = step->l.loop.inst[0].dtype;
     wg_gemm_problem problem = {
         .type = gemm_type(dtype),
         .m = m->m,
@@ -127,28 +151,22 @@ static bool compile_matmul(const wg_engine *e, wg_exec *x, wg_step *step, wg_exe
                              .max_items = limits->max_groups[0]};
     wg_gemm_plan plan;
     wg_gemm_make_plan(&plan, &problem, &device);
-    int base = step->l.nparams;
+    wg_lowered *l = &step->l;
+    int base = l->nparams;
     for (int i = 0; i < WG_GEMM_P_COUNT; i++) {
-        bool offset =
-            i == WG_GEMM_P_A_OFFSET || i == WG_GEMM_P_B_OFFSET || (i == WG_GEMM_P_SCRATCH_OFFSET && e->form == WG_SIMD);
-        int buffer = i == WG_GEMM_P_A_OFFSET ? 0 : i == WG_GEMM_P_B_OFFSET ? 1 : 2;
-        wg_lower_param(&step->l, offset ? WG_PARAM_OFFSET : WG_PARAM_VALUE, WG_I64, buffer, plan.v[i]);
+        int buffer = i == WG_GEMM_P_A_OFFSET         ? l->operand[0]
+                     : i == WG_GEMM_P_B_OFFSET       ? l->operand[1]
+                     : i == WG_GEMM_P_SCRATCH_OFFSET ? l->scratch
+                                                     : -1;
+        wg_lower_param(l, buffer < 0 ? WG_PARAM_VALUE : WG_PARAM_OFFSET, WG_I64, buffer, plan.v[i]);
     }
-    wg_str params = {0}, args = {0};
-    int from = e->form == WG_SIMD ? 3 : 2;
-    wg_print_epilogue(&step->l, e->form, &want->body, &want->needs);
-    wg_print_params(&step->l, from, &params, &args);
-    wg_gemm_print print = {WG_NAME_MARK, wg_str_text(&params), WG_NAME_MARK "_epilogue", wg_str_text(&args), base};
-    wg_gemm_print_text(&want->body, &plan.text, &print);
-    want->body.failed = want->body.failed || params.failed || args.failed;
-    wg_str_free(&params);
-    wg_str_free(&args);
+    print_matmul(e, l, base, &plan.text, want);
     for (int i = 0; i < 3; i++) {
         s->groups[i] = (uint32_t)plan.grid[i];
         s->local[i] = (uint32_t)plan.group[i];
     }
     if (e->form == WG_SIMD) {
-        int slot = step->l.buffers[2].slot;
+        int slot = l->buffers[l->scratch].slot;
         x->plan->slots[slot].elems = plan.scratch;
         return wg_plan_place_scratch(x->plan, slot, (int64_t)limits->max_alloc);
     }

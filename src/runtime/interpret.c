@@ -22,30 +22,96 @@ static void enter_batch(const wg_product *t, int64_t z, int64_t *a, int64_t *b) 
     }
 }
 
-static void multiply(wg_machine *m, const wg_product *t, int64_t z) {
-    const int64_t *gemm = m->p + m->l->nparams - WG_GEMM_P_COUNT;
-    int64_t a_start = gemm[WG_GEMM_P_A_OFFSET], b_start = gemm[WG_GEMM_P_B_OFFSET];
+/* An operand as a product's rows find it: element (i, j) of it is at from[at + i * row + j * col]. */
+typedef struct operand {
+    const void *from;
+    int64_t at, row, col;
+} operand;
+
+/* Makes operand k of product z, [rows, cols], in `to`. */
+static operand make_operand(const wg_lowered *l, int k, wg_machine *m, int64_t z, int64_t rows, int64_t cols, void *to) {
+    bool turned = l->across[k] == (k == 0); /* lanes go down its columns */
+    int64_t lines = turned ? cols : rows, length = turned ? rows : cols;
+    wg_dtype dtype = (wg_dtype)m->loop->inst[m->loop->value].dtype;
+    for (int64_t line = 0; line < lines; line++) {
+        wg_machine_enter_row(m, z * lines + line);
+        for (int64_t i = 0; i < length; i += WG_WIDE) {
+            int64_t at[WG_WIDE];
+            for (int j = 0; j < WG_WIDE; j++) {
+                at[j] = line * length + i + j;
+            }
+            int n = block_at(i, length);
+            wg_lanes_store(dtype, to, at, n, wg_machine_value(m, i, n));
+        }
+    }
+    return (operand){to, 0, turned ? 1 : length, turned ? length : 1};
+}
+
+static void multiply(wg_machine *m, const wg_product *t, int64_t z, const operand *a, const operand *b) {
     wg_dtype dtype = (wg_dtype)m->loop->inst[0].dtype;
-    enter_batch(t, z, &a_start, &b_start);
     for (int64_t row = 0; row < t->m; row++) {
         wg_machine_enter_row(m, z * t->m + row);
         for (int64_t col = 0; col < t->n; col += WG_WIDE) {
-            wg_strip a = {m->mem[0], a_start + row * t->a_row, t->a_col, 0};
-            wg_strip b = {m->mem[1], b_start + col * t->b_col, t->b_row, t->b_col};
-            wg_lanes_product(dtype, &a, &b, t->k, block_at(col, t->n), &m->x[0]);
+            wg_strip x = {a->from, a->at + row * a->row, a->col, 0};
+            wg_strip y = {b->from, b->at + col * b->col, b->row, b->col};
+            wg_lanes_product(dtype, &x, &y, t->k, block_at(col, t->n), &m->x[0]);
             wg_machine_finish(m, col, block_at(col, t->n));
         }
     }
 }
 
-static void run_matmul(wg_machine *m, const wg_product *t) {
+/* The loops of a product, a machine for each, and room for the operands that two of them make. */
+typedef struct product_run {
+    wg_lowered loop[3];
+    wg_machine machine[3];
+    void *made[2];
+} product_run;
+
+static bool prepare(const wg_step *step, const int64_t *params, char *const *mem, wg_room *room, product_run *r) {
+    const wg_lowered *l = &step->l;
+    const wg_product *t = &step->product;
+    size_t size = wg_dtype_size((wg_dtype)l->loop.inst[0].dtype), bytes[3] = {0}, all = 0;
+    for (int k = 0; k < 3; k++) {
+        r->loop[k] = k < 2 ? wg_operand_loop(l, k) : *l;
+        bytes[k] = k == 2 || wg_makes_operand(l, k) ? wg_machine_room(&r->loop[k]) : 0;
+        all += bytes[k];
+    }
+    size_t a = wg_makes_operand(l, 0) ? (size_t)(t->m * t->k) * size : 0;
+    size_t b = wg_makes_operand(l, 1) ? (size_t)(t->k * t->n) * size : 0;
+    char *space = wg_room_get(room, all + a + b);
+    for (int k = 0; space && k < 3; k++) {
+        if (bytes[k] > 0) {
+            wg_machine_make(&r->loop[k], params, mem, space, &r->machine[k]);
+            space += bytes[k];
+        }
+    }
+    r->made[0] = space;
+    r->made[1] = space ? space + a : NULL;
+    return space != NULL;
+}
+
+static bool run_matmul(const wg_step *step, const int64_t *params, char *const *mem, wg_room *room) {
+    const wg_product *t = &step->product;
+    const wg_lowered *l = &step->l;
+    const int64_t *gemm = params + l->nparams - WG_GEMM_P_COUNT;
+    product_run r;
     int64_t batches = 1;
+    if (!prepare(step, params, mem, room, &r)) {
+        return false;
+    }
     for (int i = 0; i < t->rank; i++) {
         batches *= t->batch[i];
     }
     for (int64_t z = 0; z < batches; z++) {
-        multiply(m, t, z);
+        int64_t a_start = gemm[WG_GEMM_P_A_OFFSET], b_start = gemm[WG_GEMM_P_B_OFFSET];
+        enter_batch(t, z, &a_start, &b_start);
+        operand a = wg_makes_operand(l, 0) ? make_operand(l, 0, &r.machine[0], z, t->m, t->k, r.made[0])
+                                           : (operand){mem[l->operand[0]], a_start, t->a_row, t->a_col};
+        operand b = wg_makes_operand(l, 1) ? make_operand(l, 1, &r.machine[1], z, t->k, t->n, r.made[1])
+                                           : (operand){mem[l->operand[1]], b_start, t->b_row, t->b_col};
+        multiply(&r.machine[2], t, z, &a, &b);
     }
+    return true;
 }
 
 /* ---- index_add ------------------------------------------------------------------------------------------------------ */
@@ -95,14 +161,15 @@ bool wg_interpret(const wg_step *step, const int64_t *params, char *const *mem, 
         run_scatter(&step->l, params, mem);
         return true;
     }
+    if (step->kind == WG_GROUP_MATMUL) {
+        return run_matmul(step, params, mem, room);
+    }
     wg_machine m;
-    if (!wg_machine_make(&step->l, params, mem, room, &m)) {
+    void *space = wg_room_get(room, wg_machine_room(&step->l));
+    if (!space) {
         return false;
     }
-    if (step->kind == WG_GROUP_MATMUL) {
-        run_matmul(&m, &step->product);
-    } else {
-        wg_machine_run(&m);
-    }
+    wg_machine_make(&step->l, params, mem, space, &m);
+    wg_machine_run(&m);
     return true;
 }

@@ -16,13 +16,14 @@ static int64_t outer_batches(const wg_product *m) {
 bool wg_library_takes(const wg_dev *dev, const wg_step *step, wg_gemm_call *out) {
     const wg_product *m = &step->product;
     const wg_loop *loop = &step->l.loop;
-    /* A product alone: one value, stored as it is. */
-    if (!dev->limits->gemm_library || loop->ninsts != 1 || loop->nstores != 1 || step->l.nbuffers != 3 ||
-        outer_batches(m) > MOST_CALLS) {
+    /* A product alone: of bytes, one value, stored as it is. */
+    bool alone = !wg_makes_operand(&step->l, 0) && !wg_makes_operand(&step->l, 1) && step->l.scratch < 0 &&
+                 loop->ninsts == 1 && loop->nstores == 1;
+    if (!dev->limits->gemm_library || !alone || outer_batches(m) > MOST_CALLS) {
         return false;
     }
     int inner = m->rank - 1;
-    *out = (wg_gemm_call){.dtype = (wg_dtype)step->l.buffers[0].dtype,
+    *out = (wg_gemm_call){.dtype = (wg_dtype)loop->inst[0].dtype,
                           .m = m->m,
                           .n = m->n,
                           .k = m->k,
@@ -41,7 +42,9 @@ bool wg_library_takes(const wg_dev *dev, const wg_step *step, wg_gemm_call *out)
 wg_status wg_library_run(const wg_engine *e, const wg_exec *x, int step, wg_err *err) {
     const wg_step *s = &x->plan->steps[step];
     const wg_product *m = &s->product;
-    const int slot[] = {s->l.buffers[0].slot, s->l.buffers[1].slot, s->l.buffers[2].slot};
+    const wg_lowered *l = &s->l;
+    const int slot[] = {l->buffers[l->operand[0]].slot, l->buffers[l->operand[1]].slot,
+                        l->buffers[l->nbuffers - 1].slot};
     const size_t size = wg_dtype_size((wg_dtype)s->l.buffers[0].dtype);
     wg_gemm_call call = *x->steps[step].product;
     call.a = x->mem[slot[0]];

@@ -255,6 +255,15 @@ void wg_machine_finish(wg_machine *m, int64_t column, int n) {
     run_stores(m, m->work[0].stores, m->work[0].nstores);
 }
 
+const wg_lanes *wg_machine_value(wg_machine *m, int64_t column, int n) {
+    m->i = column;
+    m->n = n;
+    for (int i = 0; i < m->loop->ninsts; i++) {
+        run_inst(m, i);
+    }
+    return &m->x[m->loop->value];
+}
+
 /* ---- preparation ---------------------------------------------------------------------------------------------------- */
 
 /* Where lists are made: one after the other, from `start` on the one under way. */
@@ -324,24 +333,25 @@ static void make_lists(wg_machine *m, lister *t) {
     }
 }
 
-bool wg_machine_make(const wg_lowered *l, const int64_t *params, char *const *mem, wg_room *room, wg_machine *out) {
-    const wg_loop *loop = &l->loop;
-    size_t insts = (size_t)loop->ninsts, accesses = (size_t)loop->naccesses;
+static size_t listed(const wg_loop *loop) {
     /* An instruction of level ELEM may be on the list of each stage, all else is on one. */
-    size_t listed = ((size_t)loop->nstages + 2) * insts + (size_t)loop->nstores;
-    size_t registers = insts * sizeof(wg_lanes), accumulators = insts * sizeof(wg_accumulator);
-    char *space =
-        wg_room_get(room, registers + accumulators + accesses * sizeof(int64_t) + listed * sizeof(int) + insts + 1);
-    if (!space) {
-        return false;
-    }
+    return ((size_t)loop->nstages + 2) * (size_t)loop->ninsts + (size_t)loop->nstores;
+}
+
+size_t wg_machine_room(const wg_lowered *l) {
+    size_t insts = (size_t)l->loop.ninsts, each = sizeof(wg_lanes) + sizeof(wg_accumulator) + sizeof(bool);
+    size_t bytes = insts * each + (size_t)l->loop.naccesses * sizeof(int64_t) + listed(&l->loop) * sizeof(int);
+    return (bytes + sizeof(wg_lanes) - 1) / sizeof(wg_lanes) * sizeof(wg_lanes);
+}
+
+void wg_machine_make(const wg_lowered *l, const int64_t *params, char *const *mem, void *space, wg_machine *out) {
+    const wg_loop *loop = &l->loop;
     *out = (wg_machine){.l = l, .loop = loop, .p = params, .mem = mem};
     out->on_rows = loop->mode == WG_LOOP_ROWS;
-    out->x = (void *)space;
-    out->c = (void *)(space + registers);
-    out->base = (void *)(space + registers + accumulators);
-    int *lists = (void *)(out->base + accesses);
-    lister t = {.start = lists, .next = lists, .need = (void *)(lists + listed)};
+    out->x = space;
+    out->c = (void *)(out->x + loop->ninsts);
+    out->base = (void *)(out->c + loop->ninsts);
+    int *lists = (void *)(out->base + loop->naccesses);
+    lister t = {.start = lists, .next = lists, .need = (void *)(lists + listed(loop))};
     make_lists(out, &t);
-    return true;
 }

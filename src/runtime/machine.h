@@ -35,13 +35,16 @@ typedef struct wg_machine {
     int n;                  /* how many of them are real */
 } wg_machine;
 
-/* The machine lives in `room`, until another is made there. False when there is no memory. */
-bool wg_machine_make(const wg_lowered *l, const int64_t *params, char *const *mem, wg_room *room, wg_machine *out);
+/* The machine lives in `space`, which has wg_machine_room bytes, aligned as for a wg_lanes. */
+size_t wg_machine_room(const wg_lowered *l);
+void wg_machine_make(const wg_lowered *l, const int64_t *params, char *const *mem, void *space, wg_machine *out);
 
 /* Runs a loop step. */
 void wg_machine_run(wg_machine *m);
 /* An epilogue's row, by its number; then 16 of its columns, n of them real, whose product is in register 0. */
 void wg_machine_enter_row(wg_machine *m, int64_t row);
 void wg_machine_finish(wg_machine *m, int64_t column, int n);
+/* In a row of a product's operand: 16 of its values, n of them real. */
+const wg_lanes *wg_machine_value(wg_machine *m, int64_t column, int n);
 
 #endif

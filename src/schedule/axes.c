@@ -21,8 +21,8 @@ static wg_loop_mode mode_of(const wg_group *g) {
     return WG_LOOP_ROWS;
 }
 
-/* An epilogue has exactly the axes batch, row, column, sizes of 1 included; the batch dims were flattened. */
-static void begin_epilogue(wg_lowering *l) {
+/* Around a product there are exactly the axes batch, row, column, sizes of 1 included. */
+static void begin_product(wg_lowering *l) {
     const wg_shape *s = &l->group->space;
     l->fixed = true;
     for (int d = 0; d < s->rank; d++) {
@@ -31,12 +31,12 @@ static void begin_epilogue(wg_lowering *l) {
     }
 }
 
-void wg_axes_begin(wg_lowering *l, bool epilogue) {
+void wg_axes_begin(wg_lowering *l, bool product) {
     const wg_group *g = l->group;
     l->out->loop.mode = mode_of(g);
     l->out->loop.chunk = -1;
-    if (epilogue) {
-        begin_epilogue(l);
+    if (product) {
+        begin_product(l);
         return;
     }
     if (g->chunk > 0) {

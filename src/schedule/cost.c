@@ -87,17 +87,18 @@ static int64_t whole(const wg_plan *plan, const wg_step *s, int buffer) {
     return plan->slots[s->l.buffers[buffer].slot].elems;
 }
 
-static void count_loop(const wg_plan *plan, const wg_step *s, span *read, span *written, int64_t *flops) {
-    const wg_loop *loop = &s->l.loop;
+static void count_loop(const wg_plan *plan, const wg_step *s, const wg_lowered *l, span *read, span *written,
+                       int64_t *flops) {
+    const wg_loop *loop = &l->loop;
     int64_t points[3];
-    count_points(&s->l, points);
+    count_points(l, points);
     for (int i = 0; i < loop->ninsts; i++) {
         const wg_inst *in = &loop->inst[i];
         if (in->prim == WG_P_LOAD) {
             const wg_access *a = &loop->access[in->access];
             int64_t all = whole(plan, s, a->buffer);
             /* An index leads anywhere in the buffer. */
-            join(&read[a->buffer], in->a < 0 ? span_of(&s->l, a) : (span){points[in->level], 0, all - 1});
+            join(&read[a->buffer], in->a < 0 ? span_of(l, a) : (span){points[in->level], 0, all - 1});
         } else if (is_arithmetic(loop, in)) {
             bool reduction = in->prim >= WG_P_RSUM;
             *flops += points[reduction ? WG_LEVEL_ELEM : in->level];
@@ -105,7 +106,7 @@ static void count_loop(const wg_plan *plan, const wg_step *s, span *read, span *
     }
     for (int i = 0; i < loop->nstores; i++) {
         const wg_access *a = &loop->access[loop->store[i].access];
-        join(&written[a->buffer], span_of(&s->l, a));
+        join(&written[a->buffer], span_of(l, a));
     }
 }
 
@@ -122,9 +123,13 @@ static void count_product(const wg_step *s, span *read, int64_t *flops) {
         repeat(&b, m->batch[i], m->b_batch[i]);
         batch *= m->batch[i];
     }
-    join(&read[0], a);
-    join(&read[1], b);
-    if (wg_dtype_is_float((wg_dtype)s->l.buffers[0].dtype)) {
+    if (!wg_makes_operand(&s->l, 0)) {
+        join(&read[s->l.operand[0]], a);
+    }
+    if (!wg_makes_operand(&s->l, 1)) {
+        join(&read[s->l.operand[1]], b);
+    }
+    if (wg_dtype_is_float((wg_dtype)s->l.loop.inst[0].dtype)) {
         *flops += 2 * batch * m->m * m->n * m->k;
     }
 }
@@ -152,9 +157,15 @@ static wg_cost count_step(const wg_plan *plan, const wg_step *s) {
     if (s->kind == WG_GROUP_SCATTER) {
         count_scatter(s, read, written, &cost.flops);
     } else {
-        count_loop(plan, s, read, written, &cost.flops);
-        if (s->kind == WG_GROUP_MATMUL) {
-            count_product(s, read, &cost.flops);
+        count_loop(plan, s, &s->l, read, written, &cost.flops);
+    }
+    if (s->kind == WG_GROUP_MATMUL) {
+        count_product(s, read, &cost.flops);
+        for (int k = 0; k < 2; k++) {
+            if (wg_makes_operand(&s->l, k)) {
+                const wg_lowered made = wg_operand_loop(&s->l, k);
+                count_loop(plan, s, &made, read, written, &cost.flops);
+            }
         }
     }
     for (int b = 0; b < s->l.nbuffers; b++) {

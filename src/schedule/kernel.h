@@ -83,6 +83,7 @@ typedef struct wg_loop {
     int chunk;   /* parameter: length of a chunk of the first reduced axis, numbered by kept axis 0; -1 if not split */
     bool stream; /* results are larger than the cache: store past it */
     int ninsts, naccesses, nstores, nstages;
+    int value; /* of a product's operand: the instruction that makes it */
     wg_inst *inst;
     wg_access *access;
     wg_store *store;

@@ -139,7 +139,7 @@ static const wg_node *operand_node(const wg_expr *x, int i, int *slot) {
 /* The number of the entry, lowered already, that makes a task's value in registers; -1 if there is none. */
 static int at_hand(const wg_lowering *l, int task) {
     for (size_t i = 0; i < l->done; i++) {
-        if (l->group->entries[i].task == task && wg_role_at_hand(l->group->entries[i].role)) {
+        if (l->entries[i].task == task && wg_role_at_hand(l->entries[i].role)) {
             return (int)i;
         }
     }
@@ -149,7 +149,13 @@ static int at_hand(const wg_lowering *l, int task) {
 /* Whether an operand has bytes that this group can read: it is a leaf, or another group stores it. */
 static bool has_bytes(const wg_lowering *l, int ref) {
     const wg_place *place = ref < 0 ? NULL : &l->part->places[ref];
-    return !place || (place->stored && place->group != (int)(l->group - l->part->groups));
+    return !place || (place->stored && place->group != l->number);
+}
+
+/* A view of a task's shape over what is looped over; false if the loops cannot address it. */
+static bool loops_view(const wg_lowering *l, wg_level level, const wg_view *w, wg_view *out) {
+    return l->through && level != WG_LEVEL_ONE ? wg_view_through(w, l->through, out)
+                                               : wg_group_view(l->group, level, w, out);
 }
 
 /* From registers, or from memory: a float may be computed here as it is, and have bytes for those who need it through a
@@ -164,10 +170,10 @@ wg_x wg_x_in(wg_expr *x, int i) {
     const wg_node *n = operand_node(x, i, &slot);
     wg_view w, over;
     bool ok = wg_operand_view(l->part->problem, t, i, &w);
-    if (ok && e >= 0 && wg_place_serves(l->part, l->group, &l->group->entries[e], x->level, &w)) {
+    if (ok && e >= 0 && wg_place_serves(l->part, l->group, &l->entries[e], x->level, &w)) {
         return l->value[e];
     }
-    if (!ok || !has_bytes(l, ref) || !wg_group_view(l->group, x->level, &w, &over)) {
+    if (!ok || !has_bytes(l, ref) || !loops_view(l, x->level, &w, &over)) {
         l->out->failed = true;
         return probe_load(x, (wg_dtype)n->dtype);
     }
@@ -250,10 +256,9 @@ void wg_probe(const wg_node *n, int *cost, bool *coords) {
     *cost = 0;
     for (int i = 0; i < count; i++) {
         // cppcheck-suppress uninitvar ; emit wrote it, through x.inst
-        *cost += inst[i].prim == WG_P_RANDOM                               ? 16
-                 : inst[i].prim >= WG_P_POW && inst[i].prim <= WG_P_ERF    ? 4
-                 : inst[i].prim != WG_P_LOAD && inst[i].prim != WG_P_CONST ? 1
-                                                                           : 0;
+        wg_prim prim = (wg_prim)inst[i].prim;
+        bool dear = (prim >= WG_P_POW && prim <= WG_P_ERF) || prim == WG_P_DIV || prim == WG_P_REM;
+        *cost += prim == WG_P_RANDOM ? 16 : dear ? 4 : prim != WG_P_LOAD && prim != WG_P_CONST ? 1 : 0;
     }
     *cost = *cost ? *cost : 1;
     *coords = x.coords;
@@ -318,7 +323,7 @@ static void store(wg_lowering *l, const wg_entry *e, wg_x inst) {
             return;
         }
         add_store(l, inst, wg_axes_access(l, wg_lower_buffer(l->out, wg_slot_task(p, e->task), dtype, true), &over, 0));
-    } else if (e->role != WG_ROLE_REORDERED && place->stored && place->group == (int)(l->group - l->part->groups)) {
+    } else if (e->role != WG_ROLE_REORDERED && place->stored && place->group == l->number) {
         wg_view w = wg_view_contiguous(n->shape), over;
         if (!wg_group_view(l->group, e->level, &w, &over)) {
             l->out->failed = true;
@@ -330,7 +335,7 @@ static void store(wg_lowering *l, const wg_entry *e, wg_x inst) {
 }
 
 static void lower_entry(wg_lowering *l, size_t i) {
-    const wg_entry *e = &l->group->entries[i];
+    const wg_entry *e = &l->entries[i];
     wg_expr x = expr_for(l, e->task, e->level);
     wg_x r;
     if (e->role == WG_ROLE_COPY) {
@@ -347,7 +352,9 @@ static void lower_entry(wg_lowering *l, size_t i) {
         r = x.node->op->emit(&x, x.node);
     }
     l->value[i] = r;
-    store(l, e, r);
+    if (!l->through) {
+        store(l, e, r);
+    }
 }
 
 /* ---- the kernel ------------------------------------------------------------------------------------------------------- */
@@ -395,70 +402,65 @@ static void count_stages(wg_loop *loop) {
     }
 }
 
-/* A matmul's operands come first among its buffers, then its scratch. */
-static void add_operands(wg_lowering *l, bool scratch) {
-    const wg_problem *p = l->part->problem;
-    int task = l->group->entries[0].task;
-    const wg_task *t = &p->tasks[task];
-    for (int k = 0; k < 2; k++) {
-        int ref = t->in[k].ref;
-        const wg_node *n = ref < 0 ? p->leaves[~ref].node : p->tasks[ref].node;
-        l->out->buffers[l->out->nbuffers++] =
-            (wg_buffer_use){ref < 0 ? wg_slot_leaf(~ref) : wg_slot_task(p, ref), n->dtype, false};
-    }
-    if (scratch) {
-        l->out->buffers[l->out->nbuffers++] = (wg_buffer_use){wg_slot_extra(p, task), t->node->dtype, true};
-    }
-    l->out->noperands = l->out->nbuffers;
-}
-
-static bool lower(const wg_partition *p, int group, size_t cache_bytes, int epilogue, wg_lowered *out) {
-    const wg_group *g = &p->groups[group];
-    *out = (wg_lowered){0};
-    wg_lowering l = {.part = p, .group = g, .out = out};
+void wg_lower_entries(wg_lowering *l, bool product, size_t cache_bytes) {
+    wg_lowered *out = l->out;
     wg_loop *loop = &out->loop;
-    l.value = wg_mem_alloc((g->nentries + 1) * sizeof *l.value);
-    out->params = wg_mem_alloc(WG_MAX_PARAMS * sizeof *out->params);
+    l->value = wg_mem_alloc((l->nentries + 1) * sizeof *l->value);
     loop->inst = wg_mem_alloc(WG_MAX_INSTS * sizeof *loop->inst);
-    loop->store = wg_mem_alloc((g->nentries + 1) * sizeof *loop->store);
+    loop->store = wg_mem_alloc((l->nentries + 1) * sizeof *loop->store);
     /* One access is always there to stand for those that found no room. */
-    if (!l.value || !out->params || !loop->inst || !loop->store || !WG_RESERVE(l.access, 0, l.access_cap)) {
+    if (!l->value || !loop->inst || !loop->store || !WG_RESERVE(l->access, 0, l->access_cap)) {
         out->failed = out->no_memory = true;
+    } else {
+        wg_axes_begin(l, product);
+    }
+    for (size_t i = 0; i < l->nentries && !out->failed; i++) {
+        lower_entry(l, i);
+        l->done = i + 1;
     }
     if (!out->failed) {
-        if (epilogue) {
-            add_operands(&l, epilogue > 1);
-        }
-        wg_axes_begin(&l, epilogue);
-    }
-    for (size_t i = 0; i < g->nentries && !out->failed; i++) {
-        lower_entry(&l, i);
-        l.done = i + 1;
-    }
-    if (!out->failed) {
-        wg_axes_finish(&l, cache_bytes);
+        loop->value = l->value[l->nentries - 1];
+        wg_axes_finish(l, cache_bytes);
     }
     if (!out->failed) {
         count_stages(loop);
         out->failed = loop->nstages > WG_MAX_STAGES;
     }
-    wg_mem_free(l.value);
-    wg_mem_free(l.access);
+    wg_mem_free(l->value);
+    wg_mem_free(l->access);
+}
+
+bool wg_lower_begin(wg_lowered *out) {
+    *out = (wg_lowered){.operand = {-1, -1}, .scratch = -1};
+    out->params = wg_mem_alloc(WG_MAX_PARAMS * sizeof *out->params);
+    out->failed = out->no_memory = !out->params;
     return !out->failed;
 }
 
-bool wg_lower_loop(const wg_partition *p, int group, size_t cache_bytes, wg_lowered *out) {
-    return lower(p, group, cache_bytes, 0, out);
+wg_lowering wg_lowering_of(const wg_partition *p, int group, wg_lowered *out) {
+    const wg_group *g = &p->groups[group];
+    return (wg_lowering){
+        .part = p, .group = g, .number = group, .entries = g->entries, .nentries = g->nentries, .out = out};
 }
 
-bool wg_lower_epilogue(const wg_partition *p, int group, bool scratch, wg_lowered *out) {
-    return lower(p, group, SIZE_MAX, scratch ? 2 : 1, out);
+bool wg_lower_loop(const wg_partition *p, int group, size_t cache_bytes, wg_lowered *out) {
+    wg_lowering l = wg_lowering_of(p, group, out);
+    if (wg_lower_begin(out)) {
+        wg_lower_entries(&l, false, cache_bytes);
+    }
+    return !out->failed;
+}
+
+static void free_loop(wg_loop *loop) {
+    wg_mem_free(loop->inst);
+    wg_mem_free(loop->access);
+    wg_mem_free(loop->store);
 }
 
 void wg_lowered_free(wg_lowered *l) {
     wg_mem_free(l->params);
-    wg_mem_free(l->loop.inst);
-    wg_mem_free(l->loop.access);
-    wg_mem_free(l->loop.store);
+    free_loop(&l->loop);
+    free_loop(&l->make[0]);
+    free_loop(&l->make[1]);
     *l = (wg_lowered){0};
 }

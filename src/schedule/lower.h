@@ -20,7 +20,12 @@ typedef struct wg_lowered {
     int nparams, param_cap;
     wg_buffer_use buffers[WG_MAX_BUFFERS];
     int nbuffers;
-    int noperands;          /* the first buffers are a matmul's: what the loop reads of the same slots has others */
+    int noperands;          /* the first buffers are read for a product's operands, the last of them may be its scratch:
+                             * what the loop reads of the same slots has others */
+    int operand[2];         /* of a product: the buffer it lies in; -1 if a loop of its own makes it */
+    wg_loop make[2];        /* that loop, a MAP whose last axes are the operand's rows and columns, lanes along either */
+    bool across[2];         /* that loop's lanes lie along the result rather than along the sum */
+    int scratch;            /* of a product in the simd form: its buffer; else -1 */
     int64_t units;          /* pieces of work that can run side by side in the simd form */
     int64_t results;        /* points of the kept axes: work-items, or work-groups for rows, of the simt form */
     int64_t elems;          /* points of the loop nest, for estimates */
@@ -29,11 +34,18 @@ typedef struct wg_lowered {
 
 /* Lowers a loop group. cache_bytes: results larger than this are stored past the cache. */
 bool wg_lower_loop(const wg_partition *p, int group, size_t cache_bytes, wg_lowered *out);
-/* Lowers what joined a matmul: the loop's body computes from the product (its first instruction, WG_P_CONST as a
- * place holder); kept axes are batch, row, column, not merged. Buffers 0 and 1 are the operands, 2 is its scratch
- * if the kernel takes one. */
-bool wg_lower_epilogue(const wg_partition *p, int group, bool scratch, wg_lowered *out);
+/* Lowers a product: what makes its operands, if they have no bytes, and what joined it. The loop's body computes from the
+ * product (its first instruction, WG_P_CONST as a place holder); kept axes are batch, row, column, not merged. */
+bool wg_lower_product(const wg_partition *p, int group, bool scratch, wg_lowered *out);
 void wg_lowered_free(wg_lowered *l);
+/* Whether a loop makes operand k of a product. */
+static inline bool wg_makes_operand(const wg_lowered *l, int k) { return l->make[k].inst != NULL; }
+/* That loop as a kernel's: the parameters and buffers are the kernel's, and stay with it. */
+static inline wg_lowered wg_operand_loop(const wg_lowered *l, int k) {
+    wg_lowered o = *l;
+    o.loop = l->make[k];
+    return o;
+}
 
 /* Numbers a parameter. */
 int wg_lower_param(wg_lowered *l, wg_argument_kind kind, wg_dtype dtype, int32_t index, int64_t value);

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "schedule/place.h"
+#include "schedule/prologue.h"
 #include "tensor/shape.h"
 
 enum {
@@ -56,11 +57,10 @@ static bool map_level(const wg_partition *p, int group, const wg_task *t, wg_lev
     return n == all || (g->reduced && n == kept);
 }
 
-/* A product that a library computes: it leaves bytes, and takes in nothing. */
+/* A product that a library computes: it reads and leaves bytes, and takes in nothing. */
 static bool is_apart(const wg_partition *p, int group) {
     const wg_group *g = &p->groups[group];
-    uint8_t dtype = p->problem->tasks[g->entries[0].task].node->dtype;
-    return p->products_apart && g->kind == WG_GROUP_MATMUL && (dtype == WG_F32 || dtype == WG_F64);
+    return g->kind == WG_GROUP_MATMUL && wg_product_apart(p, g->entries[0].task);
 }
 
 static bool join(wg_partition *p, int group, int task) {
@@ -127,9 +127,11 @@ static void take_map(wg_partition *p, int task) {
             ref < 0 || (wg_place_floats(p, ref) ? !p->places[ref].sunk : p->groups[p->places[ref].group].early);
         floating = floating && (sunk || ready);
         anywhere = anywhere && ref >= 0 && p->places[ref].anywhere;
+        coords = coords || (wg_place_floats(p, ref) && p->places[ref].coords);
         closure += wg_place_floats(p, ref) ? p->places[ref].closure : 0;
     }
     place_->anywhere = anywhere;
+    place_->coords = coords;
     place_->closure = closure;
     place_->sunk = sunk;
     if ((!floating || closure > FLOAT_LIMIT) && !store_reordered(p, task) && !join(p, latest_producer(p, t), task) &&
@@ -278,7 +280,7 @@ static void take_reduce(wg_partition *p, int task) {
 static void take_other(wg_partition *p, int task, wg_group_kind kind) {
     const wg_task *t = &p->problem->tasks[task];
     for (int k = 0; k < t->node->nin; k++) {
-        if (wg_place_floats(p, t->in[k].ref)) {
+        if (wg_place_floats(p, t->in[k].ref) && !(kind == WG_GROUP_MATMUL && wg_prologue_fits(p, task, k))) {
             give_bytes(p, t->in[k].ref);
         }
     }
@@ -287,7 +289,11 @@ static void take_other(wg_partition *p, int task, wg_group_kind kind) {
         return;
     }
     for (int k = 0; k < t->node->nin; k++) {
-        read_operand(p, group, t, k);
+        if (wg_place_floats(p, t->in[k].ref)) {
+            wg_prologue_put(p, group, task, k);
+        } else {
+            read_operand(p, group, t, k);
+        }
     }
     wg_place_add(p, group, task, WG_ROLE_WHOLE, WG_LEVEL_ELEM);
     p->places[task].group = group;
@@ -356,6 +362,8 @@ void wg_partition_free(wg_partition *p) {
     for (size_t i = 0; i < p->ngroups; i++) {
         wg_mem_free(p->groups[i].entries);
         wg_mem_free(p->groups[i].reads);
+        wg_mem_free(p->groups[i].operand[0].entries);
+        wg_mem_free(p->groups[i].operand[1].entries);
     }
     wg_mem_free(p->groups);
     wg_mem_free(p->places);

@@ -31,6 +31,14 @@ typedef struct wg_entry {
     wg_level level;
 } wg_entry;
 
+/* An operand of a product that is computed, map by map, where the product loads it. */
+typedef struct wg_prologue {
+    wg_view through;     /* where it lies among the elements that its last map makes, batch dims as the product has them */
+    bool across;         /* neighbours in memory are neighbours in the result, rather than along the sum */
+    wg_entry *entries;   /* its maps; none: the operand has bytes */
+    size_t nentries, entry_cap;
+} wg_prologue;
+
 typedef struct wg_group {
     wg_group_kind kind;
     bool early;
@@ -42,6 +50,7 @@ typedef struct wg_group {
     wg_view *reads; /* every read of other groups' results or leaves, over space */
     size_t nreads, read_cap;
     int cost;
+    wg_prologue operand[2]; /* of a product */
 } wg_group;
 
 typedef struct wg_place {
@@ -54,6 +63,7 @@ typedef struct wg_place {
     int closure;       /* and with those of floating operands */
     bool sunk;         /* floats though it is made of values that groups store */
     bool anywhere;     /* the same value for every element: no memory, no coordinates */
+    bool coords;       /* it, or a float it needs, is made of coordinates */
     bool stored;       /* its bytes are written: another group reads it, or it is kept */
 } wg_place;
 

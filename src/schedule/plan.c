@@ -86,12 +86,21 @@ static void describe_scatter(const wg_problem *p, const wg_task *t, wg_step *s) 
     s->l.elems = c->outer * c->inner * (c->count + c->n);
 }
 
-static void describe_ops(const wg_partition *part, const wg_group *g, wg_step *s) {
-    size_t at = 0;
-    for (size_t i = 0; i < g->nentries && at + 4 < sizeof s->ops; i++) {
-        const char *name = part->problem->tasks[g->entries[i].task].node->op->name;
+static size_t add_ops(const wg_partition *part, const wg_entry *entries, size_t n, size_t at, wg_step *s) {
+    for (size_t i = 0; i < n && at + 4 < sizeof s->ops; i++) {
+        const char *name = part->problem->tasks[entries[i].task].node->op->name;
         at += (size_t)snprintf(s->ops + at, sizeof s->ops - at, at ? "+%s" : "%s", name);
     }
+    return at;
+}
+
+/* In the order in which they are computed. */
+static void describe_ops(const wg_partition *part, const wg_group *g, wg_step *s) {
+    size_t at = 0;
+    for (int k = 0; k < 2; k++) {
+        at = add_ops(part, g->operand[k].entries, g->operand[k].nentries, at, s);
+    }
+    at = add_ops(part, g->entries, g->nentries, at, s);
     if (at >= sizeof s->ops) {
         memcpy(s->ops + sizeof s->ops - 4, "...", 4);
     }
@@ -109,7 +118,7 @@ static bool make_step(const wg_partition *part, int group, wg_form form, const w
         return wg_lower_loop(part, group, form == WG_SIMD ? limits->cache_bytes : SIZE_MAX, &s->l);
     case WG_GROUP_MATMUL:
         describe_product(p, t, &s->product);
-        if (!wg_lower_epilogue(part, group, form == WG_SIMD, &s->l)) {
+        if (!wg_lower_product(part, group, form == WG_SIMD, &s->l)) {
             return false;
         }
         s->l.results = wg_shape_numel(*t->node->shape);

@@ -3,12 +3,13 @@
 
 #include "base/alloc.h"
 #include "schedule/memory.h"
+#include "schedule/prologue.h"
 #include "tensor/dtype.h"
 
 #include <string.h>
 
 enum {
-    CHEAP = 12,       /* instructions that may be done again to save a store */
+    CHEAP = 32,       /* instructions that may be done again to save a store */
     ROUNDS = 3,       /* sinking some maps makes candidates of others */
     LONG = 1 << 15,   /* a plan of more tasks is not made twice */
     BUDGET = 1 << 18, /* tasks planned for choosing among the candidates; long plans choose among groups of them */
@@ -31,28 +32,57 @@ static int64_t cost_of(const wg_plan *plan) {
     return cost;
 }
 
-/* Adds the maps that are stored, cheap, and read by maps and reductions alone, each element at its own place. Returns how
- * many there are that were not sunk before. */
-static int add_candidates(const wg_partition *part, bool *sink, bool *refused) {
+/* Which values something needs in memory: one that is read by neither maps and reductions, each element at its own place,
+ * nor products. */
+static void find_refused(const wg_partition *part, bool *refused) {
     const wg_problem *p = part->problem;
-    int added = 0;
     memset(refused, 0, p->ntasks * sizeof *refused);
     for (size_t i = 0; i < p->ntasks; i++) {
         const wg_task *t = &p->tasks[i];
         const wg_op *op = t->node->op;
         for (int k = 0; k < t->node->nin; k++) {
-            bool in_place = (op->kind == WG_OP_MAP && !(op->elsewhere >> k & 1)) || op->kind == WG_OP_REDUCE;
+            bool in_place = (op->kind == WG_OP_MAP && !(op->elsewhere >> k & 1)) || op->kind == WG_OP_REDUCE ||
+                            (op->kind == WG_OP_MATMUL && !wg_product_apart(part, (int)i));
             if (t->in[k].ref >= 0 && !in_place) {
                 refused[t->in[k].ref] = true;
             }
         }
     }
+}
+
+/* The instructions of a map and of those that hand it their values in registers: they would sink with it. With `chain`, notes
+ * them there as i's. */
+static int chain_cost(const wg_partition *part, int i, int task, int *chain) {
+    const wg_task *t = &part->problem->tasks[task];
+    int cost = part->places[task].cost;
+    if (chain) {
+        chain[task] = i + 1;
+    }
+    for (int k = 0; k < t->node->nin && cost < CHEAP; k++) {
+        int ref = t->in[k].ref;
+        bool register_ = ref >= 0 && !part->places[ref].stored && part->places[ref].group == part->places[task].group &&
+                         part->problem->tasks[ref].node->op->kind == WG_OP_MAP;
+        bool floats = ref >= 0 && part->places[ref].group < 0;
+        if ((register_ && !(chain && chain[ref])) || (floats && !chain)) {
+            cost += chain_cost(part, i, ref, chain);
+        }
+    }
+    return cost;
+}
+
+/* Adds the maps that are stored and cheap, with what leads to them from other stored values. Returns how many there are that
+ * did not sink before. */
+static int add_candidates(const wg_partition *part, int *chain, bool *refused) {
+    const wg_problem *p = part->problem;
+    int added = 0;
+    find_refused(part, refused);
     for (size_t i = 0; i < p->ntasks; i++) {
         const wg_place *place = &part->places[i];
-        bool can = p->tasks[i].node->op->kind == WG_OP_MAP && !p->tasks[i].keep && place->stored && !refused[i] &&
-                   place->closure < CHEAP;
-        added += can && !sink[i];
-        sink[i] = sink[i] || can;
+        if (p->tasks[i].node->op->kind == WG_OP_MAP && !p->tasks[i].keep && place->stored && !refused[i] && !chain[i] &&
+            place->group >= 0 && chain_cost(part, (int)i, (int)i, NULL) < CHEAP) {
+            chain_cost(part, (int)i, (int)i, chain);
+            added++;
+        }
     }
     return added;
 }
@@ -60,14 +90,20 @@ static int add_candidates(const wg_partition *part, bool *sink, bool *refused) {
 typedef struct search {
     wg_planner *how;
     size_t ntasks;
-    bool *sink;    /* what the search has come to */
+    int *chain;    /* what the search has come to: the map, and 1, that a task sinks with; 0: it does not */
+    bool *sink;    /* the same for the planner */
     bool *refused; /* scratch */
     wg_plan *plan; /* made with it */
     int64_t cost;
 } search;
 
-/* Plans with s->sink as it stands; goes over to that plan if it costs no more than `most`. */
-static bool adopt(search *s, int64_t most, wg_partition *part) {
+/* Plans with the chains as they stand, but for those from number `from` to `to`; goes over to that plan if it costs no more
+ * than `most`. */
+static bool adopt(search *s, size_t from, size_t to, int64_t most, wg_partition *part) {
+    for (size_t i = 0; i < s->ntasks; i++) {
+        size_t number = (size_t)s->chain[i];
+        s->sink[i] = number > 0 && !(number >= from && number < to);
+    }
     wg_plan *plan = s->how->make(s->how, s->sink, part);
     int64_t cost = plan ? cost_of(plan) : 0;
     if (!plan || cost > most) {
@@ -77,14 +113,17 @@ static bool adopt(search *s, int64_t most, wg_partition *part) {
     wg_plan_free(s->plan);
     s->plan = plan;
     s->cost = cost;
+    for (size_t i = 0; i < s->ntasks; i++) {
+        s->chain[i] = s->sink[i] ? s->chain[i] : 0;
+    }
     return true;
 }
 
 /* Sinks all candidates, and those that come up by it. */
 static void sink_all(search *s, wg_partition *part) {
-    for (int round = 0; round < ROUNDS && add_candidates(part, s->sink, s->refused) > 0; round++) {
+    for (int round = 0; round < ROUNDS && add_candidates(part, s->chain, s->refused) > 0; round++) {
         wg_partition next;
-        bool planned = adopt(s, INT64_MAX, &next);
+        bool planned = adopt(s, 0, 0, INT64_MAX, &next);
         wg_partition_free(part);
         *part = next;
         if (!planned) {
@@ -97,21 +136,16 @@ static void sink_all(search *s, wg_partition *part) {
 static void take_back(search *s) {
     size_t chosen = 0;
     for (size_t i = 0; i < s->ntasks; i++) {
-        chosen += s->sink[i];
+        chosen += s->chain[i] == (int)i + 1;
     }
     size_t few = 1 + chosen * s->ntasks / BUDGET, n = 0;
-    memset(s->refused, 0, s->ntasks * sizeof *s->refused);
     for (size_t i = 0, end = 0; s->plan && few <= GROUP && i < s->ntasks; i = end) {
         for (n = 0; end < s->ntasks && n < few; end++) {
-            s->refused[end] = s->sink[end];
-            n += s->sink[end];
-            s->sink[end] = false;
+            n += s->chain[end] == (int)end + 1;
         }
         wg_partition part;
         if (n > 0) {
-            if (!adopt(s, s->cost, &part)) {
-                memcpy(s->sink + i, s->refused + i, (end - i) * sizeof *s->sink);
-            }
+            adopt(s, i + 1, end + 1, s->cost, &part);
             wg_partition_free(&part);
         }
     }
@@ -122,9 +156,10 @@ wg_plan *wg_plan_sink(wg_planner *how, wg_plan *plan, wg_partition *part) {
     size_t n = part->problem->ntasks;
     search s = {.how = how,
                 .ntasks = n,
+                .chain = wg_mem_zalloc(n * sizeof *s.chain),
                 .sink = wg_mem_zalloc(n * sizeof *s.sink),
                 .refused = wg_mem_alloc(n * sizeof *s.refused)};
-    if (s.sink && s.refused && n <= LONG) {
+    if (s.chain && s.sink && s.refused && n <= LONG) {
         sink_all(&s, part);
         /* Where all bytes together are not worth a launch there is little to choose. */
         if (s.plan && s.cost - (int64_t)s.plan->nlaunches * TOLL > TOLL) {
@@ -137,11 +172,15 @@ wg_plan *wg_plan_sink(wg_planner *how, wg_plan *plan, wg_partition *part) {
     wg_partition_free(part);
     if (!how->share) {
         how->share = true;
+        for (size_t i = 0; better && i < n; i++) {
+            s.sink[i] = s.chain[i] != 0;
+        }
         wg_plan *last = how->make(how, better ? s.sink : NULL, part);
         wg_partition_free(part);
         wg_plan_free(last ? plan : NULL);
         plan = last ? last : plan;
     }
+    wg_mem_free(s.chain);
     wg_mem_free(s.sink);
     wg_mem_free(s.refused);
     return plan;

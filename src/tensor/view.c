@@ -153,3 +153,66 @@ bool wg_view_inverse(const wg_view *v, int64_t base_numel, wg_view *out) {
     }
     return true;
 }
+
+/* Elements in a row, `number` apart in row-major order and `stride` in memory. */
+typedef struct run {
+    int64_t number, size, stride;
+    int64_t last; /* how far along the view goes */
+} run;
+
+/* The dims of a shape as runs, from the inside; returns how many. */
+static int runs_of(const wg_view *v, run *r) {
+    int n = 0;
+    int64_t number = 1;
+    for (int d = v->shape.rank - 1; d >= 0; d--) {
+        int64_t size = v->shape.dim[d];
+        if (size == 1) {
+            continue;
+        }
+        if (n > 0 && v->stride[d] == r[n - 1].stride * r[n - 1].size) {
+            r[n - 1].size *= size;
+        } else {
+            r[n++] = (run){.number = number, .size = size, .stride = v->stride[d]};
+        }
+        number *= size;
+    }
+    return n;
+}
+
+bool wg_view_through(const wg_view *v, const wg_view *w, wg_view *out) {
+    run r[WG_MAX_RANK];
+    int n = runs_of(v, r);
+    int64_t rest = w->offset;
+    *out = *w;
+    out->offset = v->offset;
+    if (wg_shape_numel(w->shape) == 0) {
+        return true;
+    }
+    for (int i = n - 1; i >= 0; i--) {
+        r[i].last = rest / r[i].number;
+        rest %= r[i].number;
+        out->offset += r[i].last * r[i].stride;
+    }
+    for (int d = 0; d < w->shape.rank; d++) {
+        int64_t step = w->shape.dim[d] == 1 ? 0 : w->stride[d];
+        int i = n - 1;
+        while (i > 0 && r[i].number > step) {
+            i--;
+        }
+        if (step == 0) {
+            out->stride[d] = 0;
+        } else if (step < 0 || n == 0 || step % r[i].number != 0) {
+            return false;
+        } else {
+            step /= r[i].number;
+            out->stride[d] = step * r[i].stride;
+            r[i].last += step * (w->shape.dim[d] - 1);
+        }
+    }
+    for (int i = 0; i < n; i++) {
+        if (r[i].last >= r[i].size) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -31,4 +31,8 @@ bool wg_view_inverse(const wg_view *v, int64_t base_numel, wg_view *out);
 /* The same elements in row-major order under another shape of as many elements; false if strides do not allow it. */
 bool wg_view_reshape(const wg_view *v, const wg_shape *shape, wg_view *out);
 
+/* Where the elements of w lie in v's bytes, if w is a view of v's elements in their row-major order: out has w's shape. False
+ * if no strides say so, and for views that walk backwards. */
+bool wg_view_through(const wg_view *v, const wg_view *w, wg_view *out);
+
 #endif
