@@ -27,8 +27,19 @@ typedef double16 vf64;
 #define mask_and(a, b) ((a) & (b))
 #define mask_or(a, b) ((a) | (b))
 #define mask_not(a) (~(a))
-#define mask_any(m) any(m)
-#define mask_all(m) all(m)
+// By halves: any() and all() take POCL sixteen moves out of a vector.
+static inline int mask_any(vmask m) {
+    const long8 a = as_long8(m);
+    const long4 b = a.lo | a.hi;
+    const long2 c = b.lo | b.hi;
+    return (c.x | c.y) != 0;
+}
+static inline int mask_all(vmask m) {
+    const long8 a = as_long8(m);
+    const long4 b = a.lo & a.hi;
+    const long2 c = b.lo & b.hi;
+    return (c.x & c.y) == -1;
+}
 #define splat_mask(c) ((vmask)(-(c))) // from 0 or 1
 
 // One value in every lane.

@@ -44,7 +44,10 @@ DEVICE_FN vi64 lane_numbers(i64 first, i64 step) {
         if (step == 1 && n == 16 && mask_all(cond)) {                                                                  \
             return IN(vload16(0, p));                                                                                  \
         }                                                                                                              \
-        c s[16];                                                                                                       \
+        c s[16] = {0};                                                                                                 \
+        if (!mask_any(cond)) {                                                                                         \
+            return IN(vload16(0, s));                                                                                  \
+        }                                                                                                              \
         int on[16];                                                                                                    \
         vstore16(cond, 0, on);                                                                                         \
         SMALL_LOOP for (int l = 0; l < 16; l++) {                                                                      \
