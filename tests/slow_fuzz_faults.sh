@@ -67,4 +67,10 @@ fault "an in-place write under a later reader" src/schedule/memory.c \
     'in->last == launch && can_take' 'can_take'
 fault "an in-place write at another address than is read" src/schedule/memory.c \
     '!same_address(&step->l, &loop->access[in->access], &loop->access[store->access])' 'false'
+fault "an operand made in place: a view of it begins elsewhere" src/tensor/view.c \
+    'out->offset += r[i].last * r[i].stride;' ''
+fault "an operand made in place: a view of it runs over the end of a dim" src/tensor/view.c \
+    'if (r[i].last >= r[i].size)' 'if (false)' 5000
+fault "an operand made in place: a product writes over what it is made of" src/schedule/product.c \
+    'out->noperands = out->nbuffers;' 'out->noperands = 0;' 5000
 exit $failed

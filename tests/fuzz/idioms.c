@@ -7,10 +7,31 @@ static wg_tensor *at(const fuzz_generator *g, int reg) { return reg < 0 ? NULL :
 
 static int64_t last_size(const wg_tensor *t, int back) { return wg_shape_of(t).dim[wg_rank(t) - back]; }
 
+/* Part of a cheap map of something, which a product may compute itself. */
+static int made_operand(fuzz_generator *g, int a) {
+    static const char *const maps[] = {"neg", "square", "relu", "add"};
+    const char *map = maps[fuzz_below(g, 4)];
+    int b = -1;
+    if (strcmp(map, "add") == 0) { /* a number for each row */
+        b = fuzz_emit_leaf(g, wg_dtype_of(at(g, a)), WG_SHAPE(last_size(at(g, a), 2), 1));
+    }
+    int made = at(g, a) ? fuzz_emit_op(g, map, REGS(a, b), NUMS(0)) : -1;
+    if (made < 0 || !fuzz_wanted(at(g, made), WANT_MATRIX | WANT_NUMBERS)) {
+        return a;
+    }
+    int64_t rank = wg_rank(at(g, made)), dim = fuzz_below(g, rank), way = fuzz_below(g, 3);
+    int part = way == 0 ? -1
+               : way == 1 && rank > 2
+                   ? fuzz_emit_op(g, "flatten", REGS(made), NUMS(0, 1))
+                   : fuzz_emit_op(g, "slice", REGS(made), NUMS(dim, fuzz_below(g, 3), 9, fuzz_below(g, 2)));
+    return part < 0 || !fuzz_wanted(at(g, part), WANT_MATRIX | WANT_NUMBERS) ? made : part;
+}
+
 /* Two operands of a product: found, transposed, or made to fit, with or without batches. */
 void fuzz_idiom_matmul(fuzz_generator *g) {
     int a = fuzz_choose(g, WANT_MATRIX | WANT_NUMBERS);
-    if (a < 0) {
+    a = a >= 0 && fuzz_chance(g, 50) ? made_operand(g, a) : a;
+    if (a < 0 || !at(g, a)) {
         return;
     }
     int64_t way = fuzz_below(g, 5), k = last_size(at(g, a), 1), n = g->size[fuzz_below(g, 3)];
