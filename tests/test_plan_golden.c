@@ -99,16 +99,16 @@ Test(plan, an_update_in_place_after_the_last_reader) {
     }
     expect_plan(ctx, "step",
                 "5 launches, 768 bytes: 0 kept, arena 768\n"
-                "  1 matmul 8x4x6: matmul\n"
-                "      x0 x1 -> t0[0+192]\n"
-                "  2 matmul 8x6x3: relu+matmul\n"
-                "      t0[0+192] x2 -> t2[256+96]\n"
-                "  3 matmul 8x3x6: ones+mul_scalar+mul+matmul\n"
-                "      t2[256+96] x2 -> t6[512+192]\n"
-                "  4 matmul 3x8x6: ones+mul_scalar+mul+relu+matmul+mul_scalar+sub\n"
-                "      t2[256+96] t0[0+192] x2 -> k15=x2\n"
-                "  5 matmul 6x8x4: relu+le_scalar+zeros+where+matmul+mul_scalar+sub\n"
-                "      t0[0+192] t6[512+192] x0 x1 -> k13=x1\n");
+                "  1 matmul 8x4x6: matmul+relu\n"
+                "      x0 x1 -> t1[0+192]\n"
+                "  2 matmul 8x6x3: matmul+mul_scalar+ones+mul\n"
+                "      t1[0+192] x2 -> t5[256+96]\n"
+                "  3 matmul 8x3x6: matmul+le_scalar+zeros+where\n"
+                "      t5[256+96] x2 t1[0+192] -> t10[512+192]\n"
+                "  4 matmul 3x8x6: matmul+mul_scalar+sub\n"
+                "      t5[256+96] t1[0+192] x2 -> k15=x2\n"
+                "  5 matmul 6x8x4: matmul+mul_scalar+sub\n"
+                "      t10[512+192] x0 x1 -> k13=x1\n");
     wg_close(ctx);
 }
 
@@ -163,26 +163,26 @@ Test(plan, micro_batches_do_not_interleave) {
     }
     expect_plan(ctx, "two batches",
                 "10 launches, 4096 bytes: 512 kept, arena 3584\n"
-                "  1 matmul 32x8x8: matmul\n"
-                "      x0 x1 -> t0[0+1024]\n"
-                "  2 matmul 32x8x8: tanh+matmul\n"
-                "      t0[0+1024] x2 -> t2[1024+1024]\n"
-                "  3 matmul 32x8x8: ones+mul_scalar+mul+matmul\n"
-                "      t2[1024+1024] x2 -> t6[2048+1024]\n"
-                "  4 matmul 8x32x8: ones+mul_scalar+mul+tanh+matmul\n"
-                "      t2[1024+1024] t0[0+1024] -> t7[3072+256]\n"
-                "  5 matmul 8x32x8: tanh+square+rsub_scalar+mul+matmul\n"
-                "      t0[0+1024] t6[2048+1024] x0 -> t11[3328+256]\n"
-                "  6 matmul 32x8x8: matmul\n"
-                "      x3 x1 -> t12[0+1024]\n"
-                "  7 matmul 32x8x8: tanh+matmul\n"
-                "      t12[0+1024] x2 -> t14[1024+1024]\n"
-                "  8 matmul 32x8x8: ones+mul_scalar+mul+matmul\n"
-                "      t14[1024+1024] x2 -> t18[2048+1024]\n"
-                "  9 matmul 8x32x8: ones+mul_scalar+mul+tanh+matmul+add\n"
-                "      t14[1024+1024] t12[0+1024] t7[3072+256] -> k24\n"
-                " 10 matmul 8x32x8: tanh+square+rsub_scalar+mul+matmul+add\n"
-                "      t12[0+1024] t18[2048+1024] x3 t11[3328+256] -> k25\n");
+                "  1 matmul 32x8x8: matmul+tanh\n"
+                "      x0 x1 -> t1[0+1024]\n"
+                "  2 matmul 32x8x8: matmul+mul_scalar+ones+mul\n"
+                "      t1[0+1024] x2 -> t5[1024+1024]\n"
+                "  3 matmul 32x8x8: matmul+square+rsub_scalar+mul\n"
+                "      t5[1024+1024] x2 t1[0+1024] -> t10[2048+1024]\n"
+                "  4 matmul 8x32x8: matmul\n"
+                "      t5[1024+1024] t1[0+1024] -> t7[3072+256]\n"
+                "  5 matmul 8x32x8: matmul\n"
+                "      t10[2048+1024] x0 -> t11[3328+256]\n"
+                "  6 matmul 32x8x8: matmul+tanh\n"
+                "      x3 x1 -> t13[0+1024]\n"
+                "  7 matmul 32x8x8: matmul+mul_scalar+ones+mul\n"
+                "      t13[0+1024] x2 -> t17[1024+1024]\n"
+                "  8 matmul 32x8x8: matmul+square+rsub_scalar+mul\n"
+                "      t17[1024+1024] x2 t13[0+1024] -> t22[2048+1024]\n"
+                "  9 matmul 8x32x8: matmul+add\n"
+                "      t17[1024+1024] t13[0+1024] t7[3072+256] -> k24\n"
+                " 10 matmul 8x32x8: matmul+add\n"
+                "      t22[2048+1024] x3 t11[3328+256] -> k25\n");
     wg_close(ctx);
 }
 

@@ -161,10 +161,7 @@ wg_plan *wg_plan_sink(wg_planner *how, wg_plan *plan, wg_partition *part) {
                 .refused = wg_mem_alloc(n * sizeof *s.refused)};
     if (s.chain && s.sink && s.refused && n <= LONG) {
         sink_all(&s, part);
-        /* Where all bytes together are not worth a launch there is little to choose. */
-        if (s.plan && s.cost - (int64_t)s.plan->nlaunches * TOLL > TOLL) {
-            take_back(&s);
-        }
+        take_back(&s);
     }
     bool better = s.plan && s.cost < cost_of(plan);
     wg_plan_free(better ? plan : s.plan);
