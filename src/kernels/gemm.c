@@ -220,18 +220,18 @@ static const char FILL_ACROSS[] =
     "            for (int i = 0; i < $W; i++) d[g / $W * $D + k * $W + i] = line[g + i];\n"
     "    }\n"
     "}\n\n";
-static const char FILL_ALONG[] =
-    "DEVICE_FN void $N_fill$S($P, i64 z, i64 first, i64 k0, i64 valid, i64 count, $T *d)\n"
-    "{\n"
-    "    $T lines[$W * $K];\n"
-    "    for (; valid > 0; valid -= $W, first += $W, d += $D) {\n"
-    "        const i64 last = min(valid, (i64)$W) - 1;\n"
-    "        for (i64 r = 0; r <= last; r++)\n"
-    "            for (i64 k = 0; k < count; k += 16)\n"
-    "                vstore16($V($N$S($G, z, first + r, k0 + k, (int)min(count - k, (i64)16))), 0, lines + r * $K + k);\n"
-    "        $N_pack$S_panel(lines, $K, 1, last, count, d);\n"
-    "    }\n"
-    "}\n\n";
+static const char FILL_ALONG[] = "DEVICE_FN void $N_fill$S($P, i64 z, i64 first, i64 k0, i64 valid, i64 count, $T *d)\n"
+                                 "{\n"
+                                 "    $T lines[$W * $K];\n"
+                                 "    for (; valid > 0; valid -= $W, first += $W, d += $D) {\n"
+                                 "        const i64 last = min(valid, (i64)$W) - 1;\n"
+                                 "        for (i64 r = 0; r <= last; r++)\n"
+                                 "            for (i64 k = 0; k < count; k += 16)\n"
+                                 "                vstore16($V($N$S($G, z, first + r, k0 + k, (int)min(count - k, "
+                                 "(i64)16))), 0, lines + r * $K + k);\n"
+                                 "        $N_pack$S_panel(lines, $K, 1, last, count, d);\n"
+                                 "    }\n"
+                                 "}\n\n";
 
 /* panels: how many are packed at a time; kc: the most that k goes on in one. */
 static void print_pack(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, int operand, int width, int distance,
@@ -350,11 +350,10 @@ static void print_block_loop(wg_str *out, const wg_gemm_print *print, wg_gemm_ty
     }
 }
 
-static const char SIMD_HEAD[] =
-    "KERNEL_GROUP(1, 1, 1) $N($P)\n"
-    "{\n"
-    "    $T pa[$Z] __attribute__((aligned(64)));\n"
-    "    $T pb[$Q * $D] __attribute__((aligned(64)));\n";
+static const char SIMD_HEAD[] = "KERNEL_GROUP(1, 1, 1) $N($P)\n"
+                                "{\n"
+                                "    $T pa[$Z] __attribute__((aligned(64)));\n"
+                                "    $T pb[$Q * $D] __attribute__((aligned(64)));\n";
 static const char SIMD_BODY[] =
     "        const i64 rows = min(block_m, m - i0), cols = min(block_n, n - j0);\n"
     "        i64 k0 = 0;\n"
@@ -425,7 +424,8 @@ static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
                 "    const i64 block_k = p.v[%d], keep = p.v[%d];\n"
                 "    GLOBAL %s *pc = (GLOBAL %s *)%s + p.v[%d] + GRP(0) * p.v[%d];\n",
                 print->base + WG_GEMM_P_BLOCK_K, print->base + WG_GEMM_P_KEEP, TYPES[text->type].calc,
-                TYPES[text->type].calc, print->scratch, print->base + WG_GEMM_P_SCRATCH_OFFSET, print->base + WG_GEMM_P_SCRATCH_STEP);
+                TYPES[text->type].calc, print->scratch, print->base + WG_GEMM_P_SCRATCH_OFFSET,
+                print->base + WG_GEMM_P_SCRATCH_STEP);
     print_block_loop(out, print, text->type);
     expand(out, SIMD_BODY, w);
     out->failed = out->failed || pack[0].failed || pack[1].failed;
@@ -487,8 +487,8 @@ static void print_element(wg_str *out, const wg_gemm_print *print, wg_gemm_type 
         wg_str_add(out, operand == 0 ? "a[ai * a_row + (k0 + ak) * a_col]" : "b[(k0 + bk) * b_row + bj * b_col]");
     } else {
         bool across = print->operand[operand].across;
-        wg_str_addf(out, "(%s)%s_%c(%s, z, %s, %s)", TYPES[type].calc, print->name, operand == 0 ? 'a' : 'b', print->args,
-                    across ? k : at, across ? at : k);
+        wg_str_addf(out, "(%s)%s_%c(%s, z, %s, %s)", TYPES[type].calc, print->name, operand == 0 ? 'a' : 'b',
+                    print->args, across ? k : at, across ? at : k);
     }
 }
 

@@ -111,13 +111,13 @@ static void print_matmul(const wg_engine *e, const wg_lowered *l, int base, cons
     for (int i = 0; i < 3; i++) {
         snprintf(names[i], sizeof names[i], "b%d", number[i]);
     }
-    wg_gemm_print print = {.name = WG_NAME_MARK,
-                           .params = wg_str_text(&params),
-                           .args = wg_str_text(&args),
-                           .base = base,
-                           .operand = {{number[0] < 0 ? NULL : names[0], l->across[0]},
-                                       {number[1] < 0 ? NULL : names[1], l->across[1]}},
-                           .scratch = names[2]};
+    wg_gemm_print print = {
+        .name = WG_NAME_MARK,
+        .params = wg_str_text(&params),
+        .args = wg_str_text(&args),
+        .base = base,
+        .operand = {{number[0] < 0 ? NULL : names[0], l->across[0]}, {number[1] < 0 ? NULL : names[1], l->across[1]}},
+        .scratch = names[2]};
     wg_gemm_print_text(&want->body, text, &print);
     want->body.failed = want->body.failed || params.failed || args.failed;
     wg_str_free(&params);

@@ -29,7 +29,8 @@ typedef struct operand {
 } operand;
 
 /* Makes operand k of product z, [rows, cols], in `to`. */
-static operand make_operand(const wg_lowered *l, int k, wg_machine *m, int64_t z, int64_t rows, int64_t cols, void *to) {
+static operand make_operand(const wg_lowered *l, int k, wg_machine *m, int64_t z, int64_t rows, int64_t cols,
+                            void *to) {
     bool turned = l->across[k] == (k == 0); /* lanes go down its columns */
     int64_t lines = turned ? cols : rows, length = turned ? rows : cols;
     wg_dtype dtype = (wg_dtype)m->loop->inst[m->loop->value].dtype;

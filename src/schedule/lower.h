@@ -20,15 +20,15 @@ typedef struct wg_lowered {
     int nparams, param_cap;
     wg_buffer_use buffers[WG_MAX_BUFFERS];
     int nbuffers;
-    int noperands;          /* the first buffers are read for a product's operands, the last of them may be its scratch:
+    int noperands;   /* the first buffers are read for a product's operands, the last of them may be its scratch:
                              * what the loop reads of the same slots has others */
-    int operand[2];         /* of a product: the buffer it lies in; -1 if a loop of its own makes it */
-    wg_loop make[2];        /* that loop, a MAP whose last axes are the operand's rows and columns, lanes along either */
-    bool across[2];         /* that loop's lanes lie along the result rather than along the sum */
-    int scratch;            /* of a product in the simd form: its buffer; else -1 */
-    int64_t units;          /* pieces of work that can run side by side in the simd form */
-    int64_t results;        /* points of the kept axes: work-items, or work-groups for rows, of the simt form */
-    int64_t elems;          /* points of the loop nest, for estimates */
+    int operand[2];  /* of a product: the buffer it lies in; -1 if a loop of its own makes it */
+    wg_loop make[2]; /* that loop, a MAP whose last axes are the operand's rows and columns, lanes along either */
+    bool across[2];  /* that loop's lanes lie along the result rather than along the sum */
+    int scratch;     /* of a product in the simd form: its buffer; else -1 */
+    int64_t units;   /* pieces of work that can run side by side in the simd form */
+    int64_t results; /* points of the kept axes: work-items, or work-groups for rows, of the simt form */
+    int64_t elems;   /* points of the loop nest, for estimates */
     bool failed, no_memory; /* failed: larger than a kernel can be, or out of memory */
 } wg_lowered;
 

@@ -33,9 +33,9 @@ typedef struct wg_entry {
 
 /* An operand of a product that is computed, map by map, where the product loads it. */
 typedef struct wg_prologue {
-    wg_view through;     /* where it lies among the elements that its last map makes, batch dims as the product has them */
-    bool across;         /* neighbours in memory are neighbours in the result, rather than along the sum */
-    wg_entry *entries;   /* its maps; none: the operand has bytes */
+    wg_view through; /* where it lies among the elements that its last map makes, batch dims as the product has them */
+    bool across;     /* neighbours in memory are neighbours in the result, rather than along the sum */
+    wg_entry *entries; /* its maps; none: the operand has bytes */
     size_t nentries, entry_cap;
 } wg_prologue;
 

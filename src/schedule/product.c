@@ -8,7 +8,9 @@ static void lower_operand(const wg_partition *p, int group, int k, wg_lowered *o
         int ref = p->problem->tasks[p->groups[group].entries[0].task].in[k].ref;
         const wg_node *n = ref < 0 ? p->problem->leaves[~ref].node : p->problem->tasks[ref].node;
         int slot = ref < 0 ? wg_slot_leaf(~ref) : wg_slot_task(p->problem, ref);
-        out->operand[k] = wg_lower_buffer(out, slot, (wg_dtype)n->dtype, false);
+        /* A buffer of its own, so that a product of one tensor with itself is no other text. */
+        out->operand[k] = out->nbuffers;
+        out->buffers[out->nbuffers++] = (wg_buffer_use){slot, n->dtype, false};
         return;
     }
     wg_view through = o->through;
@@ -16,7 +18,7 @@ static void lower_operand(const wg_partition *p, int group, int k, wg_lowered *o
     for (int d = 0; d <= last; d++) {
         order[d] = d;
     }
-    if (o->across == (k == 0)) { /* lanes go along its rows' number */
+    if (o->across == (k == 0)) { /* lanes go down its columns */
         order[last - 1] = last;
         order[last] = last - 1;
         through = wg_view_permute(&through, order);
@@ -44,8 +46,8 @@ bool wg_lower_product(const wg_partition *p, int group, bool scratch, wg_lowered
     }
     if (scratch && !out->failed) {
         int task = g->entries[0].task;
-        out->scratch = wg_lower_buffer(out, wg_slot_extra(p->problem, task),
-                                       (wg_dtype)p->problem->tasks[task].node->dtype, true);
+        out->scratch =
+            wg_lower_buffer(out, wg_slot_extra(p->problem, task), (wg_dtype)p->problem->tasks[task].node->dtype, true);
     }
     out->noperands = out->nbuffers;
     if (!out->failed) {
