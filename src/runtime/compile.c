@@ -5,6 +5,7 @@
 #include "kernels/gemm.h"
 #include "runtime/exec.h"
 #include "schedule/memory.h"
+#include "schedule/queues.h"
 #include "tensor/dtype.h"
 
 #include <string.h>
@@ -227,7 +228,8 @@ wg_exec *wg_exec_make(wg_engine *e, wg_plan *plan, wg_err *err) {
     if (ok && e->dev.limits->inline_queue && plan->work < INLINE_WORK) {
         x->queue = WG_QUEUE_INLINE;
     }
-    ok = ok && compile_steps(e, x, wants);
+    ok = ok && compile_steps(e, x, wants) &&
+         (x->queue == WG_QUEUE_INLINE || wg_plan_queues(plan, e->dev.limits)); /* scratch has its place now */
     if (ok && x->table_words) {
         x->rows = wg_mem_zalloc(2 * x->table_words * sizeof *x->rows);
         x->rows_written = x->rows ? x->rows + x->table_words : NULL;
