@@ -60,8 +60,9 @@ typedef enum wg_queue {
     WG_QUEUE_MAIN = 0,
     WG_QUEUE_INLINE = 1,
     WG_QUEUE_BESIDE = 2, /* and on: limits.queues - 1 of them */
+    WG_QUEUE_COUNT = 5
 } wg_queue;
-enum { WG_MAX_QUEUES = 4, WG_QUEUE_COUNT = WG_QUEUE_BESIDE + WG_MAX_QUEUES - 1 };
+enum { WG_MAX_QUEUES = 1 + WG_QUEUE_COUNT - WG_QUEUE_BESIDE };
 /* Queue i < limits.queues of those that overlap. */
 static inline wg_queue wg_queue_number(int i) { return i == 0 ? WG_QUEUE_MAIN : (wg_queue)(WG_QUEUE_BESIDE + i - 1); }
 /* For limits.queues: $WENGERT_QUEUES, or what the backend finds good for its device. 0 if the variable is no number from 1 to
