@@ -286,7 +286,7 @@ static bool number_events(wg_plan *plan) {
 
 /* ---- the whole ----------------------------------------------------------------------------------------------------------- */
 
-/* Whether the estimate is better than one queue by a tenth. */
+/* Whether the estimate is better than one queue by a twentieth. */
 static bool pays(const spread *s) {
     double ends = s->shared;
     for (int q = 0; q < s->nqueues; q++) {
@@ -294,7 +294,7 @@ static bool pays(const spread *s) {
         double end = tail > 0 ? s->end[turn_of(s, q, tail)] + (q > 0 ? CROSSING : 0) : 0;
         ends = end > ends ? end : ends;
     }
-    return ends < 0.9 * s->total;
+    return ends < 0.95 * s->total;
 }
 
 static bool allocate(spread *s) {
