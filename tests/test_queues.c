@@ -178,6 +178,33 @@ Test(queues, what_the_device_sees) {
     wg_close(ctx);
 }
 
+/* The table of wg_explain has a column for the queue, where there are several. */
+Test(queues, explained) {
+    for (int way = 0; way < 2; way++) {
+        wg_ctx *ctx = open_null(way ? "2" : "1");
+        wg_tensor *x = given(ctx, WG_SHAPE(16, 16)), *w = given(ctx, WG_SHAPE(16, 16));
+        WG_SCOPE(ctx) {
+            wg_tensor *c = wg_matmul(wg_softmax(wg_matmul(x, w), -1), wg_matmul(w, x));
+            wg_eval(&c, 1);
+        }
+        char *text = NULL;
+        size_t size = 0;
+        FILE *out = open_memstream(&text, &size);
+        cr_assert_eq(wg_explain(ctx, WG_PLAN_LAST, out), WG_OK, "%s", wg_error(ctx));
+        fclose(out);
+        cr_expect_eq(strstr(text, "   #  queue  ops ") != NULL, way, "%s", text);
+        cr_expect_eq(strstr(text, "   2      1  matmul ") != NULL, way, "%s", text);
+        cr_expect_eq(strstr(text, "   2  matmul ") != NULL, !way, "%s", text);
+        wg_plan_info plan;
+        wg_kernel_info k[4];
+        cr_assert_eq(wg_get_plans(ctx, WG_PLAN_LAST, &plan, 1), 1);
+        cr_assert_eq(wg_get_kernels(ctx, plan.number, k, 4), 4);
+        cr_expect(k[0].queue == 0 && k[1].queue == way && k[2].queue == way && k[3].queue == way);
+        free(text);
+        wg_close(ctx);
+    }
+}
+
 Test(queues, a_wrong_number_is_refused) {
     static const char *const wrong[] = {"0", "5", "two", "-1", "12", "2 "};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

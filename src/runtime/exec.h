@@ -44,7 +44,7 @@ typedef struct wg_exec {
     wg_ran ran;
     const wg_dev *dev;
     wg_recording *recording; /* the backend's, of the runs so far */
-    wg_queue queue;          /* that it is built for */
+    wg_queue built_for;      /* the inline queue, or the main one and those beside it: see wg_exec_queue */
     wg_exec_step *steps;
     /* The table that bundles read (see wg_print_bundle), as it is to be and as it was written last. */
     wg_mem table;
@@ -87,7 +87,7 @@ wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err
 
 /* Where the launch of a step goes. */
 static inline wg_queue wg_exec_queue(const wg_exec *x, int step) {
-    return x->plan->turns ? wg_queue_number(x->plan->turns[step + 1].queue) : x->queue;
+    return x->plan->turns ? wg_queue_number(x->plan->turns[step + 1].queue) : x->built_for;
 }
 
 /* WG_ERR_INDEX if a kernel met an index out of range since the last look; waits for the device if one could have. */
