@@ -71,6 +71,7 @@ static void close_device(wg_device *dev) {
             dev->cu->cuDevicePrimaryCtxRelease_v2(dev->id);
         }
     }
+    wg_mem_free(dev->marks); /* of a forked child */
     wg_str_free(&dev->cache_dir);
     wg_mem_free(dev);
 }
