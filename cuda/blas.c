@@ -17,6 +17,20 @@ static bool flag(const char *name, bool otherwise) {
 
 bool wg_cuda_wants_blas(void) { return flag("WENGERT_CUBLAS", true); }
 
+/* From here on products go to this queue, and use its part of the workspace: products of two queues run side by side. */
+static wg_blas_status turn_to(wg_device *dev, wg_queue queue) {
+    size_t bytes = workspace_bytes(dev);
+    uint64_t part = queue == WG_QUEUE_MAIN ? 0 : (uint64_t)queue - WG_QUEUE_BESIDE + 1;
+    dev->blas_queue = WG_QUEUE_COUNT; /* until it is done */
+    wg_blas_status code = dev->blas->cublasSetStream_v2(dev->blas_handle, wg_cuda_stream(dev, queue));
+    if (code == 0) { /* it forgot the workspace */
+        void *workspace = (void *)(uintptr_t)(dev->workspace + part * bytes);
+        code = dev->blas->cublasSetWorkspace_v2(dev->blas_handle, workspace, bytes);
+    }
+    dev->blas_queue = code == 0 ? queue : WG_QUEUE_COUNT;
+    return code;
+}
+
 void wg_cuda_open_blas(wg_device *dev) {
     const wg_blas_api *blas = wg_cuda_wants_blas() ? wg_blas_load(NULL) : NULL;
     if (!blas || blas->cublasCreate_v2(&dev->blas_handle)) {
@@ -24,11 +38,10 @@ void wg_cuda_open_blas(wg_device *dev) {
         return;
     }
     dev->blas = blas;
-    bool done = dev->cu->cuMemAlloc_v2(&dev->workspace, workspace_bytes(dev)) == WG_CU_SUCCESS;
+    bool done =
+        dev->cu->cuMemAlloc_v2(&dev->workspace, (size_t)dev->limits.queues * workspace_bytes(dev)) == WG_CU_SUCCESS;
     dev->workspace = done ? dev->workspace : 0;
-    done = done && blas->cublasSetStream_v2(dev->blas_handle, dev->main) == 0 && /* which forgets the workspace */
-           blas->cublasSetWorkspace_v2(dev->blas_handle, (void *)(uintptr_t)dev->workspace, workspace_bytes(dev)) == 0;
-    if (!done) {
+    if (!done || turn_to(dev, WG_QUEUE_MAIN) != 0) {
         wg_cuda_close_blas(dev);
     }
     dev->tf32 = flag("WENGERT_TF32", false);
@@ -99,10 +112,14 @@ wg_status wg_cuda_send_product(wg_device *dev, const wg_cuda_call *call, wg_err 
     void *a = (void *)(uintptr_t)(call->pointers[0] + (uint64_t)p->a_offset * size);
     void *b = (void *)(uintptr_t)(call->pointers[1] + (uint64_t)p->b_offset * size);
     void *c = (void *)(uintptr_t)(call->pointers[2] + (uint64_t)p->c_offset * size);
-    wg_blas_status code = dev->blas->cublasGemmStridedBatchedEx(
-        dev->blas_handle, (unsigned)p->b_op, (unsigned)p->a_op, (int)p->n, (int)p->m, (int)p->k, one, b, type,
-        (int)p->b_ld, p->b_batch, a, type, (int)p->a_ld, p->a_batch, zero, c, type, (int)p->n, p->m * p->n,
-        (int)p->batch, compute, WG_BLAS_GEMM_DEFAULT);
+    wg_blas_status code = call->queue == dev->blas_queue ? 0 : turn_to(dev, call->queue);
+    if (code != 0) {
+        return wg_err_set(err, WG_ERR_LAUNCH, "cuBLAS would not turn to another stream: status %u", code);
+    }
+    code = dev->blas->cublasGemmStridedBatchedEx(dev->blas_handle, (unsigned)p->b_op, (unsigned)p->a_op, (int)p->n,
+                                                 (int)p->m, (int)p->k, one, b, type, (int)p->b_ld, p->b_batch, a, type,
+                                                 (int)p->a_ld, p->a_batch, zero, c, type, (int)p->n, p->m * p->n,
+                                                 (int)p->batch, compute, WG_BLAS_GEMM_DEFAULT);
     if (code == 0) {
         return WG_OK;
     }
@@ -110,7 +127,7 @@ wg_status wg_cuda_send_product(wg_device *dev, const wg_cuda_call *call, wg_err 
                       (long long)p->m, (long long)p->k, (long long)p->k, (long long)p->n, code);
 }
 
-wg_status wg_cuda_gemm(wg_device *dev, const wg_gemm_call *c, wg_err *err) {
+wg_status wg_cuda_gemm(wg_device *dev, wg_queue queue, const wg_gemm_call *c, wg_err *err) {
     wg_cuda_product product;
     if (!translate(c, &product)) {
         return wg_err_set(err, WG_ERR_UNSUPPORTED, "cuBLAS does not take these strides");
@@ -120,8 +137,13 @@ wg_status wg_cuda_gemm(wg_device *dev, const wg_gemm_call *c, wg_err *err) {
     wg_cu_pointer pointers[3];
     for (int i = 0; i < 3 && status == WG_OK; i++) {
         pointers[i] = ((const wg_cuda_mem *)mem[i]->handle)->pointer;
-        status = wg_cuda_take(dev, mem[i], err);
+        status = wg_cuda_take(dev, queue, mem[i], err);
     }
-    const wg_cuda_call call = {.npointers = 3, .pointers = pointers, .params = &product, .param_bytes = sizeof product};
+    const wg_cuda_call call = {.what = WG_CUDA_PRODUCT,
+                               .queue = queue,
+                               .npointers = 3,
+                               .pointers = pointers,
+                               .params = &product,
+                               .param_bytes = sizeof product};
     return status ? status : wg_cuda_submit(dev, &call, err);
 }

@@ -1,4 +1,4 @@
-/* Opens a device: the primary context, two streams, compiler and cuBLAS, limits. And the vtable itself. */
+/* Opens a device: the primary context, streams, compiler and cuBLAS, limits. And the vtable itself. */
 #include "base/alloc.h"
 #include "cuda/internal.h"
 #include "kernels/texts.h"
@@ -49,8 +49,19 @@ static void close_device(wg_device *dev) {
         if (dev->copy) {
             dev->cu->cuStreamSynchronize(dev->copy);
         }
+        for (int i = 0; i < WG_MAX_QUEUES - 1; i++) {
+            if (dev->beside[i]) {
+                dev->cu->cuStreamSynchronize(dev->beside[i]);
+            }
+        }
         wg_cuda_close_blas(dev);
         wg_cuda_close_transfers(dev);
+        wg_cuda_forget_marks(dev);
+        for (int i = 0; i < WG_MAX_QUEUES - 1; i++) {
+            if (dev->beside[i]) {
+                dev->cu->cuStreamDestroy_v2(dev->beside[i]);
+            }
+        }
         if (dev->main) {
             dev->cu->cuStreamDestroy_v2(dev->main);
         }
@@ -61,6 +72,7 @@ static void close_device(wg_device *dev) {
             dev->cu->cuDevicePrimaryCtxRelease_v2(dev->id);
         }
     }
+    wg_mem_free(dev->marks); /* of a forked child */
     wg_str_free(&dev->cache_dir);
     wg_mem_free(dev);
 }
@@ -74,8 +86,9 @@ static wg_status start(wg_device *dev, const wg_cuda_found *found, wg_err *err) 
     wg_cu_result code = cu->cuDevicePrimaryCtxRetain(&dev->context, dev->id);
     dev->context = code == WG_CU_SUCCESS ? dev->context : NULL;
     code = code ? code : cu->cuCtxSetCurrent(dev->context);
-    wg_cu_stream *const streams[] = {&dev->main, &dev->copy};
-    for (int i = 0; i < 2 && code == WG_CU_SUCCESS; i++) {
+    wg_cu_stream *const streams[] = {&dev->main, &dev->copy, &dev->beside[0], &dev->beside[1], &dev->beside[2]};
+    dev->limits.queues = wg_queues_wanted(WG_MAX_QUEUES);
+    for (int i = 0; i < dev->limits.queues + 1 && code == WG_CU_SUCCESS; i++) {
         code = cu->cuStreamCreate(streams[i], WG_CU_STREAM_NON_BLOCKING);
         *streams[i] = code == WG_CU_SUCCESS ? *streams[i] : NULL;
     }
@@ -181,6 +194,8 @@ const wg_backend wg_backend_cuda = {
     .prelude = prelude,
     .launch = wg_cuda_launch,
     .sync = wg_cuda_sync,
+    .mark = wg_cuda_mark,
+    .wait = wg_cuda_wait,
     .plan_begin = wg_cuda_plan_begin,
     .plan_end = wg_cuda_plan_end,
     .plan_drop = wg_cuda_plan_drop,

@@ -96,13 +96,18 @@ typedef struct wg_cuda_mem {
 struct wg_device {
     const wg_cu_api *cu;
     wg_cu_device id;
-    wg_cu_context context; /* the primary one */
-    wg_cu_stream main;     /* launches and memory */
-    wg_cu_stream copy;     /* transfers */
+    wg_cu_context context;                  /* the primary one */
+    wg_cu_stream main;                      /* launches and memory */
+    wg_cu_stream copy;                      /* transfers */
+    wg_cu_stream beside[WG_MAX_QUEUES - 1]; /* more launches */
+    unsigned busy;                          /* bit q: queue q beside the main one may have launches under way */
+    wg_cu_event *marks;                     /* by number, for wg_cuda_mark */
+    size_t nmarks, mark_cap;
     wg_cu_event launched_mark, copied_mark;
-    uint64_t launched, finished; /* launches so far, and those known to be done */
-    uint64_t copied, joined;     /* writes so far, and those the main stream waits for */
-    char *staging;               /* pinned: WG_CUDA_SLOTS times WG_CUDA_SLOT_BYTES */
+    uint64_t launched, finished;     /* launches so far, and those known to be done */
+    uint64_t copied;                 /* writes so far */
+    uint64_t joined[WG_QUEUE_COUNT]; /* those that each queue waits for */
+    char *staging;                   /* pinned: WG_CUDA_SLOTS times WG_CUDA_SLOT_BYTES */
     wg_cuda_slot slots[WG_CUDA_SLOTS];
     int next_slot;
     bool pools;       /* memory is allocated in the order of the main stream */
@@ -111,7 +116,8 @@ struct wg_device {
     wg_str cache_dir;
     const wg_blas_api *blas; /* NULL: no cuBLAS */
     wg_blas_handle blas_handle;
-    wg_cu_pointer workspace;
+    wg_queue blas_queue;     /* where its products go */
+    wg_cu_pointer workspace; /* a part for each queue */
     bool tf32;
     struct wg_recording *recording;               /* the plan whose launches are being held back */
     char last_kernel[WG_CUDA_NAME], last_ops[96]; /* the newest launch, for messages */
@@ -130,20 +136,32 @@ wg_status wg_cuda_build(wg_device *dev, wg_queue queue, const char *text, const 
                         wg_program **program, wg_kernel **kernels, wg_err *err);
 void wg_cuda_unbuild(wg_device *dev, wg_program *program);
 wg_status wg_cuda_launch(wg_device *dev, wg_queue queue, const wg_launch *l, wg_err *err);
+wg_status wg_cuda_mark(wg_device *dev, wg_queue queue, int event, wg_err *err);
+wg_status wg_cuda_wait(wg_device *dev, wg_queue queue, int event, wg_err *err);
 wg_status wg_cuda_sync(wg_device *dev, wg_err *err);
 wg_status wg_cuda_plan_begin(wg_device *dev, wg_recording **plan, wg_err *err);
 wg_status wg_cuda_plan_end(wg_device *dev, bool run, wg_err *err);
 void wg_cuda_plan_drop(wg_device *dev, wg_recording *plan);
 bool wg_cuda_gemm_takes(const wg_gemm_call *call);
-wg_status wg_cuda_gemm(wg_device *dev, const wg_gemm_call *call, wg_err *err);
+wg_status wg_cuda_gemm(wg_device *dev, wg_queue queue, const wg_gemm_call *call, wg_err *err);
 
 /* ---- memory.c, queue.c, blas.c: what they do for each other ---- */
 
 /* Pinned memory and its events; undone by close_transfers, also after a failure. */
 wg_status wg_cuda_open_transfers(wg_device *dev, wg_err *err);
 void wg_cuda_close_transfers(wg_device *dev);
-/* Before work on the main stream that takes mem: it waits for bytes on their way there. */
-wg_status wg_cuda_take(wg_device *dev, const wg_mem *mem, wg_err *err);
+/* Before work on a queue that takes mem: it waits for bytes on their way there. */
+wg_status wg_cuda_take(wg_device *dev, wg_queue queue, const wg_mem *mem, wg_err *err);
+
+static inline wg_cu_stream wg_cuda_stream(const wg_device *dev, wg_queue queue) {
+    return queue == WG_QUEUE_MAIN ? dev->main : dev->beside[queue - WG_QUEUE_BESIDE];
+}
+static inline bool wg_cuda_has_queue(const wg_device *dev, wg_queue queue) {
+    return queue == WG_QUEUE_MAIN ||
+           (queue >= WG_QUEUE_BESIDE && (int)queue < WG_QUEUE_BESIDE + dev->limits.queues - 1);
+}
+/* Drops the events of marks. */
+void wg_cuda_forget_marks(wg_device *dev);
 
 /* Opens cuBLAS if it is wanted and can be used. Closing allows for a device without. */
 bool wg_cuda_wants_blas(void);
@@ -158,10 +176,16 @@ struct wg_kernel {
 
 enum { WG_CUDA_MAX_ARGS = 64 };
 
-/* A launch as the driver takes it: device pointers, then the struct. */
+typedef enum wg_cuda_what { WG_CUDA_KERNEL, WG_CUDA_PRODUCT, WG_CUDA_MARK, WG_CUDA_WAIT } wg_cuda_what;
+
+/* A launch as the driver takes it: device pointers, then the struct; or an event between queues. */
 typedef struct wg_cuda_call {
-    const char *ops;         /* not kept */
-    const wg_kernel *kernel; /* NULL: a product of pointers[0] and [1] into [2]; params is a wg_cuda_product */
+    wg_cuda_what what;
+    wg_queue queue;
+    int event;       /* of mark and wait */
+    const char *ops; /* not kept */
+    const wg_kernel
+        *kernel; /* NULL: none. Of a product pointers are two factors and the result, params a wg_cuda_product */
     uint32_t groups[3], local[3];
     int npointers;
     size_t param_bytes; /* a multiple of 8 */
@@ -177,7 +201,7 @@ typedef struct wg_cuda_product {
     int64_t c_offset;
 } wg_cuda_product;
 
-/* Sends it to the main stream. */
+/* Sends it to its queue. */
 wg_status wg_cuda_send(wg_device *dev, const wg_cuda_call *call, wg_err *err);
 wg_status wg_cuda_send_product(wg_device *dev, const wg_cuda_call *call, wg_err *err);
 /* Sends it now, or keeps it for the end of the plan. */

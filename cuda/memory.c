@@ -1,10 +1,11 @@
 /*
  * Device memory, and bytes that cross between host and device through pinned memory.
  *
- * Launches and memory belong to the main stream; transfers have a stream of their own, so that a write returns when its
+ * Memory belongs to the main stream, launches to that and those beside it; transfers have a stream of their own, so that a write returns when its
  * bytes are in pinned memory and travels while kernels run. What ties the two together is counted: launches and writes
  * have serial numbers, memory remembers its last of each. A transfer waits for the kernels launched so far if one of
- * those not known to be done takes its memory; a launch waits for the writes so far if one of them is to its memory.
+ * those not known to be done takes its memory; a launch waits for the writes so far if one of them is to its memory. Between
+ * plans the main stream waits for those beside it, so it speaks for all.
  */
 #include "base/alloc.h"
 #include "cuda/internal.h"
@@ -95,7 +96,7 @@ void wg_cuda_free(wg_device *dev, wg_mem *mem) {
             wg_cuda_sync(dev, NULL); /* kernels and transfers under way use it */
             dev->cu->cuMemFree_v2(m->pointer);
         } else {
-            if (wg_cuda_take(dev, mem, NULL) != WG_OK) {
+            if (wg_cuda_take(dev, WG_QUEUE_MAIN, mem, NULL) != WG_OK) {
                 dev->cu->cuStreamSynchronize(dev->copy);
             }
             dev->cu->cuMemFreeAsync(m->pointer, dev->main);
@@ -112,14 +113,16 @@ static wg_cu_result wait_for(wg_device *dev, wg_cu_stream waits, wg_cu_event mar
     return code == WG_CU_SUCCESS ? dev->cu->cuStreamWaitEvent(waits, mark, 0) : code;
 }
 
-wg_status wg_cuda_take(wg_device *dev, const wg_mem *mem, wg_err *err) {
+/* What is held back begins when the main stream comes to it. */
+wg_status wg_cuda_take(wg_device *dev, wg_queue queue, const wg_mem *mem, wg_err *err) {
     wg_cuda_mem *m = mem->handle;
-    if (m->arrived > dev->joined) {
-        wg_cu_result code = wait_for(dev, dev->main, dev->copied_mark, dev->copy);
+    wg_queue q = dev->recording ? WG_QUEUE_MAIN : queue;
+    if (m->arrived > dev->joined[q]) {
+        wg_cu_result code = wait_for(dev, wg_cuda_stream(dev, q), dev->copied_mark, dev->copy);
         if (code != WG_CU_SUCCESS) {
             return wg_cuda_fail(dev, err, WG_ERR_LAUNCH, code, "waiting for a transfer");
         }
-        dev->joined = dev->copied;
+        dev->joined[q] = dev->copied;
     }
     m->used = dev->launched + 1;
     return WG_OK;

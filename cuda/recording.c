@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Launches in order. The pointers and the params of call i stand in bytes from at[i] on. */
+/* Launches, and the events between them, in order. The pointers and the params of call i stand in bytes from at[i] on. */
 typedef struct call_list {
     wg_cuda_call *calls;
     size_t *at;
@@ -47,8 +47,10 @@ wg_status wg_cuda_record(wg_device *dev, const wg_cuda_call *c, wg_err *err) {
     }
     l->calls[l->n] = *c;
     l->at[l->n++] = l->len;
-    memcpy(l->bytes + l->len, c->pointers, pointer_bytes(c));
-    memcpy(l->bytes + l->len + pointer_bytes(c), c->params, c->param_bytes);
+    if (bytes > 0) { /* events have none */
+        memcpy(l->bytes + l->len, c->pointers, pointer_bytes(c));
+        memcpy(l->bytes + l->len + pointer_bytes(c), c->params, c->param_bytes);
+    }
     l->len += bytes;
     return WG_OK;
 }
@@ -64,7 +66,8 @@ static bool equal_lists(const call_list *a, const call_list *b) {
     bool equal = a->n == b->n && a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
     for (size_t i = 0; i < a->n && equal; i++) {
         const wg_cuda_call *c = &a->calls[i], *d = &b->calls[i];
-        equal = c->kernel == d->kernel && memcmp(c->groups, d->groups, sizeof c->groups) == 0 &&
+        equal = c->what == d->what && c->queue == d->queue && c->event == d->event && c->kernel == d->kernel &&
+                memcmp(c->groups, d->groups, sizeof c->groups) == 0 &&
                 memcmp(c->local, d->local, sizeof c->local) == 0 && c->npointers == d->npointers &&
                 c->param_bytes == d->param_bytes;
     }
@@ -82,7 +85,8 @@ static wg_status send_list(wg_device *dev, const call_list *l, wg_err *err) {
 
 /* ---- graphs ------------------------------------------------------------------------------------------------------------- */
 
-/* The list as a graph; NULL if the driver would not. */
+/* The list as a graph; NULL if the driver would not. The streams beside the main one join the capture when they wait for an
+ * event of it, and the list ends with the main one waiting for them. */
 static wg_cu_graph capture(wg_device *dev, const call_list *l) {
     wg_cu_graph graph = NULL;
     if (dev->cu->cuStreamBeginCapture_v2(dev->main, WG_CU_CAPTURE_THREAD_LOCAL) != WG_CU_SUCCESS) {
@@ -131,10 +135,17 @@ static bool make_graph(wg_device *dev, wg_recording *r) {
     return true;
 }
 
+static size_t launches(const call_list *l) {
+    size_t n = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        n += l->calls[i].what == WG_CUDA_KERNEL || l->calls[i].what == WG_CUDA_PRODUCT;
+    }
+    return n;
+}
+
 /* A graph of one launch would be slower than the launch. */
 static wg_status run(wg_device *dev, wg_recording *r, wg_err *err) {
-    size_t n = r->now.n;
-    bool ready = n > 1 && ((r->graph && equal_lists(&r->now, &r->captured)) || make_graph(dev, r));
+    bool ready = r->now.n > 1 && ((r->graph && equal_lists(&r->now, &r->captured)) || make_graph(dev, r));
     if (!ready) {
         return *dev->lost ? wg_err_set(err, WG_ERR_LAUNCH, "%s", dev->lost) : send_list(dev, &r->now, err);
     }
@@ -143,7 +154,7 @@ static wg_status run(wg_device *dev, wg_recording *r, wg_err *err) {
         return WG_OK;
     }
     char what[64];
-    snprintf(what, sizeof what, "launching a graph of %zu kernels", n);
+    snprintf(what, sizeof what, "launching a graph of %zu kernels", launches(&r->captured));
     return wg_cuda_fail(dev, err, WG_ERR_LAUNCH, code, what);
 }
 

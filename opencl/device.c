@@ -1,4 +1,4 @@
-/* Opens a device: context, one or two in-order queues, limits. And the vtable itself. */
+/* Opens a device: context, in-order queues, limits. And the vtable itself. */
 #include "base/alloc.h"
 #include "opencl/internal.h"
 
@@ -90,7 +90,8 @@ static void close_device(wg_device *dev) {
         if (dev->nevents > 0) {
             wg_cl_times(dev, NULL, 0);
         }
-        for (int q = 0; q < 2; q++) {
+        wg_cl_forget_marks(dev);
+        for (int q = 0; q < WG_QUEUE_COUNT; q++) {
             if (dev->queue[q]) {
                 dev->cl->clFinish(dev->queue[q]);
                 dev->cl->clReleaseCommandQueue(dev->queue[q]);
@@ -100,6 +101,7 @@ static void close_device(wg_device *dev) {
             dev->cl->clReleaseContext(dev->context);
         }
     }
+    wg_mem_free(dev->marks);
     wg_mem_free(dev->events);
     wg_mem_free(dev);
 }
@@ -117,8 +119,11 @@ static wg_status open_found(const wg_cl_api *cl, const wg_cl_found *found, wg_de
     const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)found->platform, 0};
     cl_int code;
     dev->context = cl->clCreateContext(properties, ndevices, dev->id, NULL, NULL, &code);
-    for (cl_uint q = 0; q < ndevices && code == CL_SUCCESS; q++) {
-        dev->queue[q] = cl->clCreateCommandQueue(dev->context, dev->id[q], 0, &code);
+    /* A kernel fills the cores of a CPU; a GPU has room for another one beside a small one. */
+    dev->limits.queues = wg_queues_wanted(found->type & CL_DEVICE_TYPE_GPU ? 2 : 1);
+    for (int q = 0; q < WG_QUEUE_BESIDE + dev->limits.queues - 1 && code == CL_SUCCESS; q++) {
+        cl_device_id id = wg_cl_device_of(dev, q);
+        dev->queue[q] = id ? cl->clCreateCommandQueue(dev->context, id, 0, &code) : NULL;
     }
     if (code != CL_SUCCESS) {
         close_device(dev);
@@ -201,6 +206,8 @@ const wg_backend wg_backend_opencl = {
     .prelude = wg_cl_prelude,
     .launch = wg_cl_launch,
     .sync = wg_cl_sync,
+    .mark = wg_cl_mark,
+    .wait = wg_cl_wait,
     .timing = wg_cl_timing,
     .times = wg_cl_times,
 };

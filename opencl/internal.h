@@ -54,8 +54,10 @@ typedef struct wg_cl_timed {
 struct wg_device {
     const wg_cl_api *cl;
     cl_context context;
-    cl_device_id id[2];             /* by wg_queue */
-    cl_command_queue queue[2];      /* NULL where there is none */
+    cl_device_id id[2];                     /* of the main queue and those beside it, and of the inline queue */
+    cl_command_queue queue[WG_QUEUE_COUNT]; /* by wg_queue; NULL where there is none */
+    cl_event *marks;                        /* by number */
+    size_t nmarks, mark_cap;
     unsigned busy;                  /* bit q: queue q has had launches since it was last finished */
     uint64_t frees;                 /* buffers released so far: a kernel's remembered arguments are of one count */
     size_t host_bytes, host_budget; /* memory of limits.shared_memory devices: in use, and all there is */
@@ -79,9 +81,17 @@ wg_status wg_cl_build(wg_device *dev, wg_queue queue, const char *text, const ch
 void wg_cl_unbuild(wg_device *dev, wg_program *program);
 const char *wg_cl_prelude(const wg_device *dev);
 wg_status wg_cl_launch(wg_device *dev, wg_queue queue, const wg_launch *l, wg_err *err);
+wg_status wg_cl_mark(wg_device *dev, wg_queue queue, int event, wg_err *err);
+wg_status wg_cl_wait(wg_device *dev, wg_queue queue, int event, wg_err *err);
 wg_status wg_cl_sync(wg_device *dev, wg_err *err);
 wg_status wg_cl_timing(wg_device *dev, bool on, wg_err *err);
 size_t wg_cl_times(wg_device *dev, wg_launch_time *out, size_t n);
+
+/* The device that a queue is of. */
+static inline cl_device_id wg_cl_device_of(const wg_device *dev, int queue) {
+    return dev->id[queue == WG_QUEUE_INLINE ? WG_QUEUE_INLINE : WG_QUEUE_MAIN];
+}
+void wg_cl_forget_marks(wg_device *dev);
 
 /* Where the next launch's event goes; NULL when it is not timed. Counted by the caller once it was launched. */
 cl_event *wg_cl_event(wg_device *dev);

@@ -19,6 +19,7 @@
     X(clReleaseContext)                                                                                                \
     X(clCreateCommandQueue)                                                                                            \
     X(clReleaseCommandQueue)                                                                                           \
+    X(clFlush)                                                                                                         \
     X(clFinish)                                                                                                        \
     X(clCreateBuffer)                                                                                                  \
     X(clReleaseMemObject)                                                                                              \
@@ -33,6 +34,8 @@
     X(clReleaseKernel)                                                                                                 \
     X(clGetKernelInfo)                                                                                                 \
     X(clSetKernelArg)                                                                                                  \
+    X(clEnqueueMarkerWithWaitList)                                                                                     \
+    X(clEnqueueBarrierWithWaitList)                                                                                    \
     X(clEnqueueNDRangeKernel)                                                                                          \
     X(clGetEventProfilingInfo)                                                                                         \
     X(clReleaseEvent)

@@ -1,7 +1,9 @@
 /*
- * Launches and waiting. Two in-order queues share a context; only one of them has work in flight at a time, because
- * POCL hangs when events tie queues of two devices together. A launch on the other queue finishes the first one.
+ * Launches and waiting. In-order queues share a context: the main queue and those beside it, which are of one device, and the
+ * inline queue of another. Only one device has work in flight at a time, because POCL hangs when events tie queues of two
+ * devices together: a launch on the other device finishes the queues of the first.
  */
+#include "base/alloc.h"
 #include "opencl/internal.h"
 
 #include <string.h>
@@ -14,9 +16,9 @@ static wg_status finish(wg_device *dev, wg_queue queue, wg_err *err) {
 
 wg_status wg_cl_sync(wg_device *dev, wg_err *err) {
     wg_status status = WG_OK;
-    for (wg_queue q = WG_QUEUE_MAIN; q <= WG_QUEUE_INLINE && dev->busy; q++) {
+    for (int q = 0; q < WG_QUEUE_COUNT && dev->busy; q++) {
         if (dev->busy >> q & 1) {
-            wg_status s = finish(dev, q, err);
+            wg_status s = finish(dev, (wg_queue)q, err);
             status = status ? status : s;
         }
     }
@@ -58,8 +60,8 @@ wg_status wg_cl_launch(wg_device *dev, wg_queue queue, const wg_launch *l, wg_er
         return wg_err_set(err, WG_ERR_LAUNCH, "a kernel of %u arguments was launched with %d buffers and %zu bytes",
                           (unsigned)k->nargs, l->nbuffers, l->param_bytes);
     }
-    unsigned others = dev->busy & ~(1u << queue);
-    if (others) {
+    unsigned inlined = 1u << WG_QUEUE_INLINE;
+    if (dev->busy & (queue == WG_QUEUE_INLINE ? ~inlined : inlined)) {
         wg_status status = wg_cl_sync(dev, err);
         if (status) {
             return status;
@@ -82,6 +84,51 @@ wg_status wg_cl_launch(wg_device *dev, wg_queue queue, const wg_launch *l, wg_er
         return wg_cl_fail(err, WG_ERR_LAUNCH, code, "clEnqueueNDRangeKernel");
     }
     dev->nevents += event != NULL;
+    dev->busy |= 1u << queue;
+    return WG_OK;
+}
+
+/* ---- events between queues ---------------------------------------------------------------------------------------------- */
+
+void wg_cl_forget_marks(wg_device *dev) {
+    for (size_t i = 0; i < dev->nmarks; i++) {
+        if (dev->marks[i]) {
+            dev->cl->clReleaseEvent(dev->marks[i]);
+        }
+    }
+    wg_mem_free(dev->marks);
+    dev->marks = NULL;
+    dev->nmarks = dev->mark_cap = 0;
+}
+
+/* Flushed, so that another queue may wait for it. */
+wg_status wg_cl_mark(wg_device *dev, wg_queue queue, int event, wg_err *err) {
+    while (dev->nmarks <= (size_t)event) {
+        if (!WG_RESERVE(dev->marks, dev->nmarks, dev->mark_cap)) {
+            return wg_err_set(err, WG_ERR_NOMEM, "an event: out of host memory");
+        }
+        dev->marks[dev->nmarks++] = NULL;
+    }
+    cl_event *mark = &dev->marks[event];
+    if (*mark) {
+        dev->cl->clReleaseEvent(*mark);
+        *mark = NULL;
+    }
+    cl_int code = dev->cl->clEnqueueMarkerWithWaitList(dev->queue[queue], 0, NULL, mark);
+    if (code != CL_SUCCESS) {
+        *mark = NULL;
+        return wg_cl_fail(err, WG_ERR_LAUNCH, code, "clEnqueueMarkerWithWaitList");
+    }
+    dev->busy |= 1u << queue;
+    code = dev->cl->clFlush(dev->queue[queue]);
+    return code == CL_SUCCESS ? WG_OK : wg_cl_fail(err, WG_ERR_LAUNCH, code, "clFlush");
+}
+
+wg_status wg_cl_wait(wg_device *dev, wg_queue queue, int event, wg_err *err) {
+    cl_int code = dev->cl->clEnqueueBarrierWithWaitList(dev->queue[queue], 1, &dev->marks[event], NULL);
+    if (code != CL_SUCCESS) {
+        return wg_cl_fail(err, WG_ERR_LAUNCH, code, "clEnqueueBarrierWithWaitList");
+    }
     dev->busy |= 1u << queue;
     return WG_OK;
 }

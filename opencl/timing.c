@@ -20,15 +20,15 @@ wg_status wg_cl_timing(wg_device *dev, bool on, wg_err *err) {
     if (status) {
         return status;
     }
-    cl_command_queue fresh[2] = {NULL, NULL};
+    cl_command_queue fresh[WG_QUEUE_COUNT] = {NULL};
     cl_int code = CL_SUCCESS;
-    for (int q = 0; q < 2 && code == CL_SUCCESS; q++) {
+    for (int q = 0; q < WG_QUEUE_COUNT && code == CL_SUCCESS; q++) {
         if (dev->queue[q]) {
             cl_command_queue_properties how = on ? CL_QUEUE_PROFILING_ENABLE : 0;
-            fresh[q] = dev->cl->clCreateCommandQueue(dev->context, dev->id[q], how, &code);
+            fresh[q] = dev->cl->clCreateCommandQueue(dev->context, wg_cl_device_of(dev, q), how, &code);
         }
     }
-    for (int q = 0; q < 2; q++) {
+    for (int q = 0; q < WG_QUEUE_COUNT; q++) {
         cl_command_queue old = code == CL_SUCCESS ? dev->queue[q] : fresh[q];
         if (old) {
             dev->cl->clReleaseCommandQueue(old);

@@ -32,9 +32,9 @@ static inline void load_double(void) {
 
 /* ---- a model ---------------------------------------------------------------------------------------------------------------- */
 
-enum { ROWS = 6, IN = 5, HIDDEN = 8, STEPS = 3, PARAMS = 3 };
+enum { ROWS = 6, IN = 5, HIDDEN = 8, STEPS = 3, PARAMS = 4 };
 
-static const wg_shape shapes[PARAMS] = {{2, {HIDDEN, IN}}, {1, {HIDDEN}}, {2, {1, HIDDEN}}};
+static const wg_shape shapes[PARAMS] = {{2, {HIDDEN, IN}}, {1, {HIDDEN}}, {2, {1, HIDDEN}}, {2, {HIDDEN, IN}}};
 
 typedef struct bits {
     float params[PARAMS][HIDDEN * IN];
@@ -52,7 +52,9 @@ static inline double step(wg_ctx *ctx, wg_tensor **w, wg_optim *optim, int k) {
     numbers(x, ROWS * IN, k + 10);
     numbers(y, ROWS, k + 20);
     wg_mark mark = wg_scope_begin(ctx);
-    wg_tensor *h = wg_tanh(wg_linear(wg_from(ctx, WG_F32, x, WG_SHAPE(ROWS, IN)), w[0], w[1]));
+    wg_tensor *in = wg_from(ctx, WG_F32, x, WG_SHAPE(ROWS, IN));
+    /* Two branches, which run side by side on two queues. */
+    wg_tensor *h = wg_mul(wg_tanh(wg_linear(in, w[0], w[1])), wg_tanh(wg_linear(wg_square(in), w[3], NULL)));
     wg_tensor *loss = wg_mse_loss(wg_linear(h, w[2], NULL), wg_from(ctx, WG_F32, y, WG_SHAPE(ROWS, 1)), WG_MEAN);
     if (wg_backward(loss) == WG_OK) {
         wg_optim_step(optim);

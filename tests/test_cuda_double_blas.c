@@ -154,3 +154,18 @@ Test(blas, the_workspace_must_live) {
     expect_fault("its workspace: byte 0 of freed allocation");
     cu_forget();
 }
+
+Test(blas, a_workspace_is_for_one_stream) {
+    cublasHandle_t h;
+    float eye[] = {2, 0, 0, 2};
+    CUdeviceptr p = cu_memory(eye, 4), w = cu_memory(NULL, 1024);
+    DOES(cu.cublasCreate(&h));
+    for (int i = 0; i < 2; i++) {
+        cr_expect_eq(cu.cuda_double_faults(NULL, 0), 0);
+        DOES(cu.cublasSetStream(h, (cudaStream_t)cu_stream()));
+        DOES(cu.cublasSetWorkspace(h, (void *)(uintptr_t)w, 4096));
+        DOES(square(h, p, 2, 2));
+    }
+    expect_fault("one workspace for two streams");
+    cu_forget();
+}

@@ -1,7 +1,7 @@
 /* label: ops
  * timeout: 300
  *
- * Launches through the vtable: two queues, arguments that change, waiting, faults, and a forked child. On the first CPU
+ * Launches through the vtable: queues, events between them, arguments that change, waiting, faults, and a forked child. On the first CPU
  * device of OpenCL.
  */
 #include "base/alloc.h"
@@ -36,7 +36,9 @@ static wg_kernel *kernels[2][2];
 enum { SCALE, ADD };
 
 static void open_built(void) {
+    setenv("WENGERT_QUEUES", "3", 1);
     open_cpu();
+    cr_assert_eq(dev.limits->queues, 3);
     cr_assert(dev.limits->inline_queue, "POCL offers no basic device");
     for (int q = 0; q < 2; q++) {
         OK(build((wg_queue)q, texts, kernel_names, 2, &programs[q], kernels[q]));
@@ -52,16 +54,20 @@ static void close_built(void) {
 
 TestSuite(built, .init = open_built, .fini = close_built);
 
-static void launch(int q, int kernel, uint32_t groups, const wg_mem *a, const wg_mem *b, params p) {
+static void launch_on(wg_queue queue, int kernel, uint32_t groups, const wg_mem *a, const wg_mem *b, params p) {
     const wg_mem *buffers[] = {a, b};
-    wg_launch l = {.kernel = kernels[q][kernel],
+    wg_launch l = {.kernel = kernels[queue == WG_QUEUE_INLINE][kernel],
                    .groups = {groups, 1, 1},
                    .local = {1, 1, 1},
                    .buffers = buffers,
                    .nbuffers = kernel == SCALE ? 1 : 2,
                    .params = &p,
                    .param_bytes = sizeof p};
-    OK(wg_dev_launch(&dev, (wg_queue)q, &l, &err));
+    OK(wg_dev_launch(&dev, queue, &l, &err));
+}
+
+static void launch(int q, int kernel, uint32_t groups, const wg_mem *a, const wg_mem *b, params p) {
+    launch_on((wg_queue)q, kernel, groups, a, b, p);
 }
 
 static wg_mem zeros(size_t n) {
@@ -135,6 +141,61 @@ Test(built, queues_cross_in_order) {
     }
     expect_all(&m, N, expected);
     wg_dev_free(&dev, &m);
+}
+
+/* Work goes from queue to queue of the main device by events, and now and then to the inline queue, which waits for all. */
+Test(built, events_order_the_queues_of_a_device) {
+    enum { N = 5000, QUEUES = 3 };
+    wg_mem m = zeros(N);
+    float expected = 0;
+    for (int i = 0; i < 600; i++) {
+        int at = i % QUEUES, next = (i + 1) % QUEUES;
+        float factor = i % 5 == 0 ? 0.5f : 1.0f;
+        launch_on(wg_queue_number(at), SCALE, 1 + (uint32_t)i % 4, &m, NULL, (params){.n = N, .factor = factor});
+        expected = expected * factor + 1.0f;
+        if (i % 37 == 0) {
+            launch_on(WG_QUEUE_INLINE, SCALE, 1, &m, NULL, (params){.n = N, .factor = 0.5f});
+            expected = expected * 0.5f + 1.0f;
+        }
+        OK(wg_dev_mark(&dev, wg_queue_number(at), i % 7, &err));
+        OK(wg_dev_wait(&dev, wg_queue_number(next), i % 7, &err));
+    }
+    OK(wg_dev_sync(&dev, &err));
+    expect_all(&m, N, expected);
+    wg_dev_free(&dev, &m);
+}
+
+/* What was launched before a wait is not held up by it: queues that wait for each other in turn all get on. */
+Test(built, queues_that_wait_for_each_other_get_on) {
+    enum { N = 200000, ROUNDS = 200 };
+    wg_mem m[2] = {zeros(N), zeros(N)};
+    for (int i = 0; i < ROUNDS; i++) {
+        for (int q = 0; q < 2; q++) {
+            launch_on(wg_queue_number(q), SCALE, 2, &m[q], NULL, (params){.n = N, .factor = 1});
+            OK(wg_dev_mark(&dev, wg_queue_number(q), q, &err));
+        }
+        for (int q = 0; q < 2; q++) {
+            OK(wg_dev_wait(&dev, wg_queue_number(q), !q, &err));
+        }
+        for (int q = 0; q < 2; q++) { /* what the other one made */
+            launch_on(wg_queue_number(q), ADD, 2, &m[!q], &m[!q], (params){.n = N, .factor = 1});
+            OK(wg_dev_mark(&dev, wg_queue_number(q), q, &err));
+        }
+        for (int q = 0; q < 2; q++) {
+            OK(wg_dev_wait(&dev, wg_queue_number(q), !q, &err));
+            launch_on(wg_queue_number(q), SCALE, 2, &m[q], NULL, (params){.n = N, .factor = 0.25f});
+        }
+    }
+    OK(wg_dev_wait(&dev, WG_QUEUE_MAIN, 0, &err));
+    OK(wg_dev_sync(&dev, &err));
+    float expected = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        expected = (expected + 1) * 2 * 0.25f + 1;
+    }
+    expect_all(&m[0], N, expected);
+    expect_all(&m[1], N, expected);
+    wg_dev_free(&dev, &m[0]);
+    wg_dev_free(&dev, &m[1]);
 }
 
 Test(built, transfers_wait_for_launches) {

@@ -29,7 +29,8 @@ typedef enum wg_plans {
 
 /*
  * Writes plans as tables, in the order in which they ran last, one line for each kernel: its number, the ops in it, its
- * loops, bytes read and written, flops; then, where the context knows them, `least`, the time that the device's rates allow
+ * loops, bytes read and written, flops; its queue, where there are several, whose kernels may run at the same time (so that a
+ * plan takes less than the sum of its times); then, where the context knows them, `least`, the time that the device's rates allow
  * (see wg_measure_rates), the mean time it took (see wg_profile), and the share: least / time. The last line of a plan
  * holds its kernels, how many of them are distinct, the sums, the bytes of its temporaries, and the host's time: what
  * gathering, binding and launching a run took. Several plans are followed by their sum over all runs.
@@ -65,6 +66,7 @@ typedef struct wg_kernel_info {
     uint64_t bytes_read, bytes_written, flops;
     double device_seconds, least_seconds;
     double fastest_seconds; /* of the runs that were timed */
+    int queue;              /* of the device: 0, or 1 and on for those whose kernels may run at the same time */
 } wg_kernel_info;
 
 /* Fills in the first cap kernels of plan `number`; returns how many there are, 0 if the plan is not remembered. */
@@ -94,8 +96,8 @@ WG_API wg_status wg_set_rates(wg_ctx *ctx, wg_rates rates);
 
 /*
  * Writes a trace to the file at path until wg_trace_end, wg_close or the next wg_trace_begin: what the host did (recording,
- * planning, building, binding, launching, transfers) and when each kernel ran on the device, with its ops, bytes and flops,
- * as JSON that chrome://tracing and Perfetto open. WENGERT_TRACE=path begins one at wg_open; a second context of the
+ * planning, building, binding, launching, transfers) and when each kernel ran on which queue of the device, with its ops,
+ * bytes and flops, as JSON that chrome://tracing and Perfetto open. WENGERT_TRACE=path begins one at wg_open; a second context of the
  * process writes to path.2, and so on. WG_ERR_IO names the file and the reason.
  */
 WG_API wg_status wg_trace_begin(wg_ctx *ctx, const char *path);

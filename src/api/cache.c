@@ -114,7 +114,7 @@ static void log_plan(const wg_ctx *ctx, const wg_exec *x, const wg_problem *p) {
     }
     wg_str text = {0};
     wg_plan_print(x->plan, &text);
-    fprintf(stderr, "wengert: plan of %zu ops%s: %s", p->ntasks, x->queue == WG_QUEUE_INLINE ? ", inline" : "",
+    fprintf(stderr, "wengert: plan of %zu ops%s: %s", p->ntasks, x->built_for == WG_QUEUE_INLINE ? ", inline" : "",
             wg_str_text(&text));
     wg_str_free(&text);
 }

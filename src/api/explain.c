@@ -63,7 +63,7 @@ static number as_share(double least, double time) {
 /* Which columns there are, and how wide the first two. */
 typedef struct layout {
     int ops, loops;
-    bool least, time;
+    bool least, time, queue;
 } layout;
 
 enum { WIDEST_OPS = 44, NARROWEST_LOOPS = 5, NARROWEST_OPS = 5 };
@@ -74,10 +74,11 @@ static int fit(int width, size_t len, int most) {
 }
 
 static layout lay_out(const wg_ctx *ctx, const wg_chosen *chosen) {
-    layout l = {NARROWEST_OPS, NARROWEST_LOOPS, ctx->rates.bytes > 0, false};
+    layout l = {.ops = NARROWEST_OPS, .loops = NARROWEST_LOOPS, .least = ctx->rates.bytes > 0};
     for (size_t p = 0; p < chosen->n; p++) {
         const wg_exec *x = chosen->plans[p];
         l.time = l.time || x->ran.steps;
+        l.queue = l.queue || x->plan->turns;
         for (int i = 0; i < x->plan->nsteps; i++) {
             wg_kernel_info k;
             if (!wg_step_is_kernel(x, i)) {
@@ -95,8 +96,8 @@ static layout lay_out(const wg_ctx *ctx, const wg_chosen *chosen) {
 static void add_line(wg_str *s, const layout *l, const char *first, const char *ops, const char *loops,
                      const char *const cells[6]) {
     bool cut = strlen(ops) > WIDEST_OPS;
-    wg_str_addf(s, "%4s  %-*.*s%s  %-*s", first, cut ? WIDEST_OPS - 3 : l->ops, cut ? WIDEST_OPS - 3 : l->ops, ops,
-                cut ? "..." : "", l->loops, loops);
+    wg_str_addf(s, "%*s  %-*.*s%s  %-*s", l->queue ? 11 : 4, first, cut ? WIDEST_OPS - 3 : l->ops,
+                cut ? WIDEST_OPS - 3 : l->ops, ops, cut ? "..." : "", l->loops, loops);
     for (int i = 0; i < 6; i++) {
         bool there = i < 3 || (i == 3 && l->least) || (i == 4 && l->time) || (i == 5 && l->least && l->time);
         if (there) {
@@ -120,15 +121,16 @@ static void add_plan(wg_str *s, const wg_ctx *ctx, const layout *l, const wg_exe
     if (info->runs > 1) {
         wg_str_addf(s, ", run %" PRIu64 " times", info->runs);
     }
-    wg_str_addf(s, "%s\n", x->queue == WG_QUEUE_INLINE ? ", in the calling thread" : "");
-    add_line(s, l, "#", "ops", "loops", (const char *const[]){"read", "written", "flops", "least", "time", "share"});
+    wg_str_addf(s, "%s\n", x->built_for == WG_QUEUE_INLINE ? ", in the calling thread" : "");
+    add_line(s, l, l->queue ? "#  queue" : "#", "ops", "loops",
+             (const char *const[]){"read", "written", "flops", "least", "time", "share"});
     int kernel = 0;
     for (int i = 0; i < x->plan->nsteps; i++) {
         if (wg_step_is_kernel(x, i)) {
             wg_kernel_info k;
-            char first[16];
+            char first[32];
             wg_fill_kernel(ctx, x, i, &k);
-            snprintf(first, sizeof first, "%d", ++kernel);
+            snprintf(first, sizeof first, l->queue ? "%d  %5d" : "%d", ++kernel, k.queue);
             add_numbers(s, l, first, k.ops, k.loops, &k);
         }
     }

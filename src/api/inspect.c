@@ -161,6 +161,7 @@ void wg_fill_kernel(const wg_ctx *ctx, const wg_exec *x, int step, wg_kernel_inf
     const wg_step *s = &x->plan->steps[step];
     const wg_cost cost = wg_plan_launch_cost(x->plan, step);
     *out = (wg_kernel_info){.ops = wg_launch_ops(s),
+                            .queue = x->plan->turns ? x->plan->turns[step + 1].queue : 0,
                             .text = x->steps[step].text,
                             .bytes_read = (uint64_t)cost.read,
                             .bytes_written = (uint64_t)cost.written,

@@ -122,7 +122,7 @@ static void close_needs(const char *text, wg_str *needs) {
                 if (k > 0 && !wanted(needs, dep, k)) {
                     wg_str_addn(needs, dep, k);
                     wg_str_add(needs, " ");
-                    changed = true;
+                    changed = !needs->failed;
                 }
                 dep += k + (k == 0);
             }
@@ -155,5 +155,6 @@ void wg_print_library(wg_form form, wg_language language, const char *needs, wg_
     add_sections(wg_text_arithmetic, &all, out);
     add_sections(form == WG_SIMD ? wg_text_memory_simd : wg_text_memory_simt, &all, out);
     add_sections(wg_text_scatter, &all, out);
+    out->failed = out->failed || all.failed;
     wg_str_free(&all);
 }

@@ -36,7 +36,8 @@ typedef struct wg_limits {
     int64_t max_groups[3];  /* work-groups in each dimension of a launch */
     bool shared_memory;     /* wg_mem.host is the memory itself: no copies (after sync) */
     bool has_f64;
-    bool inline_queue;   /* queue 1 exists: runs small launches in the calling thread at once */
+    int queues;          /* WG_QUEUE_MAIN and those beside it, whose launches may overlap; at most WG_MAX_QUEUES */
+    bool inline_queue;   /* WG_QUEUE_INLINE exists: runs small launches in the calling thread at once */
     bool interprets;     /* no kernels: the executor interprets fused groups on the host */
     bool ordered_groups; /* what a work-group wrote before it drew a ticket is seen by groups that draw later ones */
     bool gemm_library;   /* gemm() is there: products of f32 and f64 get a step, and bytes, of their own */
@@ -52,8 +53,22 @@ typedef struct wg_mem {
     size_t bytes;
 } wg_mem;
 
-/* The queue a program is built for and a launch goes to. A plan uses one queue throughout. */
-typedef enum wg_queue { WG_QUEUE_MAIN = 0, WG_QUEUE_INLINE = 1 } wg_queue;
+/*
+ * The queue a launch goes to. A plan uses the inline queue throughout, or the main queue and those beside it, for which there
+ * is one build: what is built for the main queue.
+ */
+typedef enum wg_queue {
+    WG_QUEUE_MAIN = 0,
+    WG_QUEUE_INLINE = 1,
+    WG_QUEUE_BESIDE = 2, /* and on: limits.queues - 1 of them */
+    WG_QUEUE_COUNT = 5
+} wg_queue;
+enum { WG_MAX_QUEUES = 1 + WG_QUEUE_COUNT - WG_QUEUE_BESIDE };
+/* Queue i < limits.queues of those that overlap. */
+static inline wg_queue wg_queue_number(int i) { return i == 0 ? WG_QUEUE_MAIN : (wg_queue)(WG_QUEUE_BESIDE + i - 1); }
+/* For limits.queues: $WENGERT_QUEUES, or what the backend finds good for its device. 0 if the variable is no number from 1 to
+ * WG_MAX_QUEUES; then no device is opened. */
+int wg_queues_wanted(int otherwise);
 
 /* Arguments of a kernel: the buffers, then one struct by value. groups[i] * local[i] work-items in dimension i. */
 typedef struct wg_launch {
@@ -99,7 +114,7 @@ typedef struct wg_backend {
      * there is none. */
     wg_status (*alloc)(wg_device *dev, size_t bytes, wg_mem *out, wg_err *err);
     void (*free)(wg_device *dev, wg_mem *mem);
-    /* Transfers are ordered after everything launched before on either queue; read returns when the bytes are there,
+    /* Transfers are ordered after everything launched before on any queue, if the main queue waits for those beside it; read returns when the bytes are there,
      * write when src may be reused. */
     wg_status (*write)(wg_device *dev, const wg_mem *mem, size_t offset, const void *src, size_t bytes, wg_err *err);
     wg_status (*read)(wg_device *dev, const wg_mem *mem, size_t offset, void *dst, size_t bytes, wg_err *err);
@@ -114,12 +129,20 @@ typedef struct wg_backend {
     /* The dialect's macros in this backend's language: KERNEL, GLOBAL, LOCAL, BARRIER_LOCAL, LID, ... */
     const char *(*prelude)(const wg_device *dev);
 
-    /* Launches are in order within a queue; a launch on the other queue than the last one waits for all before it. */
+    /* Launches are in order within a queue. One on the inline queue waits for all before it on others, and one on another for
+     * those on the inline queue. */
     wg_status (*launch)(wg_device *dev, wg_queue queue, const wg_launch *l, wg_err *err);
-    /* Waits for both queues. After it, host pointers show what kernels wrote. */
+    /* Waits for all queues. After it, host pointers show what kernels wrote. */
     wg_status (*sync)(wg_device *dev, wg_err *err);
 
     /* From here on slots may be NULL. */
+
+    /*
+     * If limits.queues > 1. mark: the event (a small number, chosen by the caller) now stands for all that was launched on the
+     * queue so far. wait: what is launched on the queue from here on comes after what the event stands for.
+     */
+    wg_status (*mark)(wg_device *dev, wg_queue queue, int event, wg_err *err);
+    wg_status (*wait)(wg_device *dev, wg_queue queue, int event, wg_err *err);
 
     /*
      * Both or neither. timing begins or ends the timing of launches, and waits for those before. times waits,
@@ -130,7 +153,8 @@ typedef struct wg_backend {
     size_t (*times)(wg_device *dev, wg_launch_time *out, size_t n);
 
     /*
-     * The launches between plan_begin and plan_end are one run of a plan on WG_QUEUE_MAIN, with no other call in between.
+     * The launches between plan_begin and plan_end are one run of a plan, with no other call in between but mark and wait; it
+     * begins on the main queue, and ends there when all else is done.
      * *plan, NULL before the first run, is what the backend keeps of it until plan_drop. Launches may be held back and
      * done, all or none, by plan_end; with `run` false it forgets those it holds.
      */
@@ -141,7 +165,7 @@ typedef struct wg_backend {
     /* A vendor's matrix product, if limits.gemm_library; in order with launches. Strides alone decide whether it takes a
      * call. Its sums may be in another order than our kernel's. */
     bool (*gemm_takes)(const wg_gemm_call *call);
-    wg_status (*gemm)(wg_device *dev, const wg_gemm_call *call, wg_err *err);
+    wg_status (*gemm)(wg_device *dev, wg_queue queue, const wg_gemm_call *call, wg_err *err);
 } wg_backend;
 
 /* Every backend of this build, best first, NULL at the end. */

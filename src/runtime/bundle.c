@@ -152,7 +152,7 @@ wg_status wg_bundle_launch(wg_engine *e, const wg_exec *x, int step, const wg_pr
                             .params = &b.by_value,
                             .param_bytes = sizeof b.by_value,
                             .ops = x->plan->steps[step].ops};
-        status = wg_dev_launch(&e->dev, x->queue, &launch, err);
+        status = wg_dev_launch(&e->dev, wg_exec_queue(x, step), &launch, err);
         e->launches += status == WG_OK;
     }
     return status;

@@ -42,7 +42,7 @@ wg_status wg_chain_launch(wg_engine *e, const wg_exec *x, int step, const wg_pro
                         .params = params,
                         .param_bytes = (size_t)nparams * sizeof *params,
                         .ops = wg_launch_ops(lead)};
-    wg_status status = wg_dev_launch(&e->dev, x->queue, &launch, err);
+    wg_status status = wg_dev_launch(&e->dev, wg_exec_queue(x, step), &launch, err);
     e->launches += status == WG_OK;
     return status;
 }

@@ -5,6 +5,7 @@
 #include "kernels/gemm.h"
 #include "runtime/exec.h"
 #include "schedule/memory.h"
+#include "schedule/queues.h"
 #include "tensor/dtype.h"
 
 #include <stdio.h>
@@ -27,7 +28,7 @@ static void shape_launch(wg_exec_step *s, int64_t groups, int64_t local, const w
 
 /* How many work-items share a step in the simd form: a few for each core, so that a slow one is evened out. */
 static int64_t shares(const wg_engine *e, const wg_exec *x, const wg_lowered *l) {
-    if (x->queue == WG_QUEUE_INLINE) {
+    if (x->built_for == WG_QUEUE_INLINE) {
         return 1;
     }
     int64_t most = 4 * (int64_t)e->dev.limits->compute_units;
@@ -147,7 +148,7 @@ static bool compile_matmul(const wg_engine *e, wg_exec *x, wg_step *step, wg_exe
     memcpy(problem.b_batch, m->b_batch, sizeof problem.b_batch);
     wg_gemm_device device = {.form = e->form == WG_SIMD ? WG_GEMM_SIMD : WG_GEMM_SIMT,
                              .float_width = limits->native_floats,
-                             .compute_units = x->queue == WG_QUEUE_INLINE ? 1 : limits->compute_units,
+                             .compute_units = x->built_for == WG_QUEUE_INLINE ? 1 : limits->compute_units,
                              .max_items = limits->max_groups[0]};
     wg_gemm_plan plan;
     wg_gemm_make_plan(&plan, &problem, &device);
@@ -255,9 +256,10 @@ wg_exec *wg_exec_make(wg_engine *e, wg_plan *plan, wg_err *err) {
     }
     bool ok = x && wants && allocate(x);
     if (ok && e->dev.limits->inline_queue && plan->work < INLINE_WORK) {
-        x->queue = WG_QUEUE_INLINE;
+        x->built_for = WG_QUEUE_INLINE;
     }
-    ok = ok && compile_steps(e, x, wants);
+    ok = ok && compile_steps(e, x, wants) &&
+         (x->built_for == WG_QUEUE_INLINE || wg_plan_queues(plan, e->dev.limits)); /* scratch has its place now */
     if (ok && x->table_words) {
         x->rows = wg_mem_zalloc(2 * x->table_words * sizeof *x->rows);
         x->rows_written = x->rows ? x->rows + x->table_words : NULL;
@@ -266,7 +268,7 @@ wg_exec *wg_exec_make(wg_engine *e, wg_plan *plan, wg_err *err) {
     if (!ok) {
         wg_err_set(err, WG_ERR_NOMEM, "out of host memory for a plan");
     } else if (!e->dev.limits->interprets) {
-        ok = wg_programs_get(&e->programs, e->form, x->queue, wants, (size_t)plan->nsteps, err) == WG_OK;
+        ok = wg_programs_get(&e->programs, e->form, x->built_for, wants, (size_t)plan->nsteps, err) == WG_OK;
     }
     for (int i = 0; wants && i < (x ? x->plan->nsteps : 0); i++) {
         if (x->steps) {

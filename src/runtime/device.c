@@ -61,6 +61,10 @@ static wg_status open_best(wg_dev *out, wg_err *err) {
 
 wg_status wg_dev_open(const char *spec, wg_dev *out, wg_err *err) {
     *out = (wg_dev){0};
+    if (wg_queues_wanted(1) == 0) {
+        return wg_err_set(err, WG_ERR_ARG, "WENGERT_QUEUES=%s: it takes a number from 1 to %d",
+                          getenv("WENGERT_QUEUES"), WG_MAX_QUEUES);
+    }
     if (!spec || !*spec) {
         spec = getenv("WENGERT_DEVICE");
     }
@@ -140,6 +144,20 @@ wg_status wg_dev_launch(const wg_dev *d, wg_queue queue, const wg_launch *l, wg_
     return d->backend->launch(d->dev, queue, l, err);
 }
 
+wg_status wg_dev_mark(const wg_dev *d, wg_queue queue, int event, wg_err *err) {
+    if (wg_fault_hit(WG_FAULT_LAUNCH)) {
+        return wg_err_set(err, WG_ERR_LAUNCH, "injected: marking an event failed");
+    }
+    return d->backend->mark(d->dev, queue, event, err);
+}
+
+wg_status wg_dev_wait(const wg_dev *d, wg_queue queue, int event, wg_err *err) {
+    if (wg_fault_hit(WG_FAULT_LAUNCH)) {
+        return wg_err_set(err, WG_ERR_LAUNCH, "injected: waiting for an event failed");
+    }
+    return d->backend->wait(d->dev, queue, event, err);
+}
+
 wg_status wg_dev_sync(const wg_dev *d, wg_err *err) { return d->backend->sync(d->dev, err); }
 
 wg_status wg_dev_timing(const wg_dev *d, bool on, wg_err *err) {
@@ -162,9 +180,9 @@ void wg_dev_plan_drop(const wg_dev *d, wg_recording *plan) {
     }
 }
 
-wg_status wg_dev_gemm(const wg_dev *d, const wg_gemm_call *call, wg_err *err) {
+wg_status wg_dev_gemm(const wg_dev *d, wg_queue queue, const wg_gemm_call *call, wg_err *err) {
     if (wg_fault_hit(WG_FAULT_LAUNCH)) {
         return wg_err_set(err, WG_ERR_LAUNCH, "injected: a launch failed");
     }
-    return d->backend->gemm(d->dev, call, err);
+    return d->backend->gemm(d->dev, queue, call, err);
 }

@@ -35,6 +35,8 @@ void wg_dev_unbuild(const wg_dev *d, wg_program *program);
 const char *wg_dev_prelude(const wg_dev *d);
 wg_status wg_dev_launch(const wg_dev *d, wg_queue queue, const wg_launch *l, wg_err *err);
 wg_status wg_dev_sync(const wg_dev *d, wg_err *err);
+wg_status wg_dev_mark(const wg_dev *d, wg_queue queue, int event, wg_err *err);
+wg_status wg_dev_wait(const wg_dev *d, wg_queue queue, int event, wg_err *err);
 /* WG_ERR_UNSUPPORTED, without a text, where the backend has no clock. */
 wg_status wg_dev_timing(const wg_dev *d, bool on, wg_err *err);
 size_t wg_dev_times(const wg_dev *d, wg_launch_time *out, size_t n);
@@ -42,6 +44,6 @@ size_t wg_dev_times(const wg_dev *d, wg_launch_time *out, size_t n);
 wg_status wg_dev_plan_begin(const wg_dev *d, wg_recording **plan, wg_err *err);
 wg_status wg_dev_plan_end(const wg_dev *d, bool run, wg_err *err);
 void wg_dev_plan_drop(const wg_dev *d, wg_recording *plan);
-wg_status wg_dev_gemm(const wg_dev *d, const wg_gemm_call *call, wg_err *err);
+wg_status wg_dev_gemm(const wg_dev *d, wg_queue queue, const wg_gemm_call *call, wg_err *err);
 
 #endif

@@ -198,7 +198,7 @@ static wg_status launch(wg_engine *e, const wg_exec *x, int step, const wg_probl
                         .params = params,
                         .param_bytes = (size_t)s->nparams * sizeof *params,
                         .ops = x->plan->steps[step].ops};
-    wg_status status = wg_dev_launch(&e->dev, x->queue, &launch, err);
+    wg_status status = wg_dev_launch(&e->dev, wg_exec_queue(x, step), &launch, err);
     e->launches += status == WG_OK;
     return status;
 }
@@ -226,8 +226,22 @@ static void take_over(const wg_exec *x, const wg_problem *p) {
     }
 }
 
+static wg_status wait_for_turn(wg_engine *e, const wg_exec *x, int turn, wg_err *err) {
+    const wg_turn *t = &x->plan->turns[turn];
+    wg_status status = WG_OK;
+    for (int i = 0; i < t->nwaits && status == WG_OK; i++) {
+        status = wg_dev_wait(&e->dev, wg_queue_number(t->queue), x->plan->turns[t->wait[i]].event, err);
+    }
+    return status;
+}
+
+static wg_status end_turn(wg_engine *e, const wg_exec *x, int turn, wg_err *err) {
+    const wg_turn *t = &x->plan->turns[turn];
+    return t->event >= 0 ? wg_dev_mark(&e->dev, wg_queue_number(t->queue), t->event, err) : WG_OK;
+}
+
 /* The launch that begins at a step. The interpreter takes its steps one by one, and calls that a launch. */
-static wg_status run_step(wg_engine *e, const wg_exec *x, int step, const wg_problem *p, wg_err *err) {
+static wg_status run_launch(wg_engine *e, const wg_exec *x, int step, const wg_problem *p, wg_err *err) {
     int n = x->plan->steps[step].bundle;
     if (n > 1 && !e->dev.limits->interprets) {
         bool chain = wg_step_leads_chain(&x->plan->steps[step]);
@@ -238,6 +252,54 @@ static wg_status run_step(wg_engine *e, const wg_exec *x, int step, const wg_pro
         status = launch(e, x, i, p, err);
     }
     e->launches += e->dev.limits->interprets && status == WG_OK;
+    return status;
+}
+
+static wg_status run_step(wg_engine *e, const wg_exec *x, int step, const wg_problem *p, wg_err *err) {
+    if (!x->plan->turns) {
+        return run_launch(e, x, step, p, err);
+    }
+    wg_status status = wait_for_turn(e, x, step + 1, err);
+    status = status ? status : run_launch(e, x, step, p, err);
+    return status ? status : end_turn(e, x, step + 1, err);
+}
+
+/* From the beginning of a plan to its end, which comes after all of it. Marks what is lost if something fails. */
+static wg_status run_plan(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err) {
+    const wg_plan *plan = x->plan;
+    wg_status status = plan->turns ? end_turn(e, x, 0, err) : WG_OK;
+    for (int i = 0; i < plan->nsteps && status == WG_OK; i += plan->steps[i].bundle) {
+        if (nothing_to_do(plan, i)) {
+            continue;
+        }
+        if (e->log_kernel) {
+            fprintf(stderr, "wengert: kernel %d/%d %s\n", i + 1, plan->nsteps, wg_launch_ops(&plan->steps[i]));
+        }
+        wg_err why = {0};
+        uint64_t launches = e->launches;
+        double began = wg_watch_now(&e->dev);
+        status = run_step(e, x, i, p, &why);
+        wg_watch_launched(e, x, i, e->launches - launches, began);
+        if (status != WG_OK) {
+            wg_err_set(err, status, "%s: %s", wg_launch_ops(&plan->steps[i]), wg_err_text(&why));
+            wg_err_clear(&why);
+            mark_lost(x, p, i);
+        }
+    }
+    if (status == WG_OK && plan->turns) {
+        status = wait_for_turn(e, x, plan->nsteps + 1, err);
+        if (status != WG_OK) {
+            mark_lost(x, p, plan->nsteps);
+        }
+    }
+    wg_status ended = wg_dev_plan_end(&e->dev, status == WG_OK, err);
+    if (status == WG_OK && ended != WG_OK) {
+        mark_lost(x, p, plan->nsteps);
+        status = ended;
+    }
+    if (status != WG_OK && plan->turns) {
+        wg_dev_sync(&e->dev, NULL); /* what did start may run beside what comes next */
+    }
     return status;
 }
 
@@ -256,29 +318,7 @@ wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err
         return status;
     }
     wg_watch_span(&e->dev, WG_LANE_BIND, "bind", began);
-    for (int i = 0; i < x->plan->nsteps && status == WG_OK; i += x->plan->steps[i].bundle) {
-        if (nothing_to_do(x->plan, i)) {
-            continue;
-        }
-        if (e->log_kernel) {
-            fprintf(stderr, "wengert: kernel %d/%d %s\n", i + 1, x->plan->nsteps, wg_launch_ops(&x->plan->steps[i]));
-        }
-        wg_err why = {0};
-        uint64_t launches = e->launches;
-        began = wg_watch_now(&e->dev);
-        status = run_step(e, x, i, p, &why);
-        wg_watch_launched(e, x, i, e->launches - launches, began);
-        if (status != WG_OK) {
-            wg_err_set(err, status, "%s: %s", wg_launch_ops(&x->plan->steps[i]), wg_err_text(&why));
-            wg_err_clear(&why);
-            mark_lost(x, p, i);
-        }
-    }
-    wg_status ended = wg_dev_plan_end(&e->dev, status == WG_OK, err);
-    if (status == WG_OK && ended != WG_OK) {
-        mark_lost(x, p, x->plan->nsteps);
-        status = ended;
-    }
+    status = run_plan(e, x, p, err);
     if (status != WG_OK) {
         e->tickets_lost = true;
         release(e, x, true);

@@ -46,7 +46,7 @@ typedef struct wg_exec {
     wg_ran ran;
     const wg_dev *dev;
     wg_recording *recording; /* the backend's, of the runs so far */
-    wg_queue queue;
+    wg_queue built_for;      /* the inline queue, or the main one and those beside it: see wg_exec_queue */
     wg_exec_step *steps;
     /* The table that bundles read (see wg_print_bundle), as it is to be and as it was written last. */
     wg_mem table;
@@ -89,6 +89,11 @@ void wg_exec_free(wg_exec *x);
  * whose bytes were to be overwritten have been marked WG_NODE_LOST.
  */
 wg_status wg_exec_run(wg_engine *e, wg_exec *x, const wg_problem *p, wg_err *err);
+
+/* Where the launch of a step goes. */
+static inline wg_queue wg_exec_queue(const wg_exec *x, int step) {
+    return x->plan->turns ? wg_queue_number(x->plan->turns[step + 1].queue) : x->built_for;
+}
 
 /* WG_ERR_INDEX if a kernel met an index out of range since the last look; waits for the device if one could have. */
 wg_status wg_exec_check(wg_engine *e, wg_err *err);

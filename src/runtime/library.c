@@ -61,7 +61,7 @@ wg_status wg_library_run(const wg_engine *e, const wg_exec *x, int step, wg_err 
         call.a_offset = m->a_offset + a + (int64_t)(x->offset[slot[0]] / size);
         call.b_offset = m->b_offset + b + (int64_t)(x->offset[slot[1]] / size);
         call.c_offset = i * call.batch * m->m * m->n + (int64_t)(x->offset[slot[2]] / size);
-        status = wg_dev_gemm(&e->dev, &call, err);
+        status = wg_dev_gemm(&e->dev, wg_exec_queue(x, step), &call, err);
     }
     return status;
 }

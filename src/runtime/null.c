@@ -98,6 +98,7 @@ static const wg_limits cpu_limits = {
     .shared_memory = true,
     .has_f64 = true,
     .ordered_groups = true,
+    .queues = 1,
     .inline_queue = true,
 };
 
@@ -114,6 +115,7 @@ static const wg_limits gpu_limits = {
     .max_groups = {65534, 65534, 65534},
     .has_f64 = true,
     .ordered_groups = true,
+    .queues = 4,
 };
 
 static const wg_limits cuda_limits = {
@@ -129,6 +131,7 @@ static const wg_limits cuda_limits = {
     .max_groups = {INT32_MAX, 65535, 65535},
     .has_f64 = true,
     .ordered_groups = true,
+    .queues = 4,
 };
 
 static const struct {
@@ -142,6 +145,7 @@ static wg_status open_with(const wg_limits *limits, bool logs, wg_device **out, 
         return wg_err_set(err, WG_ERR_NOMEM, "opening %s: out of host memory", limits->name);
     }
     dev->limits = *limits;
+    dev->limits.queues = logs ? wg_queues_wanted(limits->queues) : 1;
     dev->logs = logs;
     *out = dev;
     return WG_OK;
@@ -295,6 +299,25 @@ static wg_status launch(wg_device *dev, wg_queue queue, const wg_launch *l, wg_e
     return WG_OK;
 }
 
+static wg_status note(wg_device *dev, wg_null_kind kind, wg_queue queue, int event) {
+    wg_null_record *r = new_record(dev, kind);
+    if (r) {
+        r->queue = queue;
+        r->event = event;
+    }
+    return WG_OK;
+}
+
+static wg_status mark(wg_device *dev, wg_queue queue, int event, wg_err *err) {
+    (void)err;
+    return note(dev, WG_NULL_MARK, queue, event);
+}
+
+static wg_status wait(wg_device *dev, wg_queue queue, int event, wg_err *err) {
+    (void)err;
+    return note(dev, WG_NULL_WAIT, queue, event);
+}
+
 static wg_status sync(wg_device *dev, wg_err *err) {
     (void)err;
     new_record(dev, WG_NULL_SYNC);
@@ -303,7 +326,7 @@ static wg_status sync(wg_device *dev, wg_err *err) {
 
 #define SLOTS                                                                                                          \
     .close = close_device, .limits = limits, .alloc = alloc, .free = free_mem, .write = write, .read = read,           \
-    .build = build, .unbuild = unbuild, .prelude = prelude, .launch = launch, .sync = sync
+    .build = build, .unbuild = unbuild, .prelude = prelude, .launch = launch, .sync = sync, .mark = mark, .wait = wait
 
 const wg_backend wg_backend_null = {.name = "null", .list = null_list, .open = null_open, SLOTS};
 const wg_backend wg_backend_host = {.name = "host", .list = host_list, .open = host_open, SLOTS};

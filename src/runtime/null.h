@@ -14,6 +14,8 @@ typedef enum wg_null_kind {
     WG_NULL_WRITE,
     WG_NULL_READ,
     WG_NULL_LAUNCH,
+    WG_NULL_MARK,
+    WG_NULL_WAIT,
     WG_NULL_SYNC
 } wg_null_kind;
 
@@ -21,9 +23,10 @@ typedef struct wg_null_record {
     wg_null_kind kind;
     void *handle;         /* of alloc, free, write, read */
     size_t offset, bytes; /* of write and read; bytes of alloc and free too */
+    wg_queue queue;       /* of launch, mark, wait */
+    int event;            /* of mark and wait */
     /* of a launch: */
     const char *kernel; /* as long as the record */
-    wg_queue queue;
     uint32_t groups[3], local[3];
     int nbuffers;
     void *const *buffers; /* their handles */

@@ -23,8 +23,9 @@ struct wg_timeline {
 static const struct {
     const char *name;
     int process; /* 1 is the host, 2 the device */
-} lanes[WG_LANE_COUNT] = {{"record", 1}, {"plan", 1},     {"build", 1}, {"bind", 1},
-                          {"launch", 1}, {"transfer", 1}, {"queue", 2}, {"inline queue", 2}};
+} lanes[WG_LANE_COUNT] = {{"record", 1},  {"plan", 1},     {"build", 1},  {"bind", 1},
+                          {"launch", 1},  {"transfer", 1}, {"queue", 2},  {"inline queue", 2},
+                          {"queue 1", 2}, {"queue 2", 2},  {"queue 3", 2}};
 
 static void add_string(wg_str *s, const char *text) {
     wg_str_add(s, "\"");
@@ -62,7 +63,7 @@ static void add_order(wg_timeline *t, int process, int thread) {
                 process, thread, thread);
 }
 
-wg_timeline *wg_timeline_open(const char *path, const char *device, double now, wg_err *err) {
+wg_timeline *wg_timeline_open(const char *path, const wg_limits *device, double now, wg_err *err) {
     size_t size = strlen(path) + 1;
     wg_timeline *t = wg_mem_zalloc(sizeof *t);
     char *copy = wg_mem_alloc(size);
@@ -82,8 +83,8 @@ wg_timeline *wg_timeline_open(const char *path, const char *device, double now, 
     }
     wg_str_add(&t->text, "[\n");
     add_name(t, "process_name", 1, 0, "host");
-    add_name(t, "process_name", 2, 0, device);
-    for (int i = 0; i < WG_LANE_COUNT; i++) {
+    add_name(t, "process_name", 2, 0, device->name);
+    for (int i = 0; i < WG_LANE_QUEUE + WG_QUEUE_BESIDE + device->queues - 1; i++) {
         add_name(t, "thread_name", lanes[i].process, i + 1, lanes[i].name);
         add_order(t, lanes[i].process, i + 1);
     }

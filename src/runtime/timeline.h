@@ -6,6 +6,7 @@
 #define WG_RUNTIME_TIMELINE_H
 
 #include "base/err.h"
+#include "runtime/backend.h"
 
 typedef struct wg_timeline wg_timeline;
 
@@ -18,11 +19,11 @@ typedef enum wg_lane {
     WG_LANE_LAUNCH,
     WG_LANE_TRANSFER,
     WG_LANE_QUEUE, /* the device: + wg_queue */
-    WG_LANE_COUNT = WG_LANE_QUEUE + 2
+    WG_LANE_COUNT = WG_LANE_QUEUE + WG_QUEUE_COUNT
 } wg_lane;
 
-/* Creates the file, or empties it. NULL with the error set. now: the clock's time, in seconds. */
-wg_timeline *wg_timeline_open(const char *path, const char *device, double now, wg_err *err);
+/* Creates the file, or empties it, for a device of such limits. NULL with the error set. now: the clock's time, in seconds. */
+wg_timeline *wg_timeline_open(const char *path, const wg_limits *device, double now, wg_err *err);
 /* Adds a span from one time of the clock to another. args: members of a JSON object, "" for none. A failure to write is
  * kept for wg_timeline_close. */
 void wg_timeline_span(wg_timeline *t, wg_lane lane, const char *name, double from, double to, const char *args);

@@ -80,7 +80,7 @@ wg_status wg_watch_trace(wg_engine *e, const char *path, wg_err *err) {
     p->timeline = NULL;
     if (path) {
         wg_err why = {0};
-        p->timeline = wg_timeline_open(path, e->dev.limits->name, p->clock(), &why);
+        p->timeline = wg_timeline_open(path, e->dev.limits, p->clock(), &why);
         if (!p->timeline) {
             wg_err_set(err, why.status, "%s", wg_err_text(&why));
             status = status == WG_OK ? why.status : status;
@@ -139,8 +139,8 @@ static void add_kernel(const wg_watch *p, const wg_timed *t, double from, double
         snprintf(args, sizeof args,
                  "\"plan\":%" PRIu64 ",\"step\":%d,\"read\":%" PRId64 ",\"written\":%" PRId64 ",\"flops\":%" PRId64,
                  x->number, t->step + 1, cost.read, cost.written, cost.flops);
-        wg_timeline_span(p->timeline, (wg_lane)(WG_LANE_QUEUE + (int)x->queue), wg_launch_ops(&x->plan->steps[t->step]),
-                         from, to, args);
+        wg_timeline_span(p->timeline, (wg_lane)(WG_LANE_QUEUE + (int)wg_exec_queue(x, t->step)),
+                         wg_launch_ops(&x->plan->steps[t->step]), from, to, args);
     }
 }
 

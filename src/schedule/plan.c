@@ -207,6 +207,7 @@ void wg_plan_free(wg_plan *plan) {
         wg_lowered_free(&plan->steps[i].l);
     }
     wg_mem_free(plan->steps);
+    wg_mem_free(plan->turns);
     wg_plan_memory_drop(plan);
     wg_mem_free(plan);
 }

@@ -65,6 +65,15 @@ typedef struct wg_step {
     wg_cost cost;
 } wg_step;
 
+/* When a launch of a plan on several queues comes: in order on its queue, and after turns on other queues. Turn 0 is the
+ * beginning of the plan, turn i + 1 the launch that begins at step i, turn nsteps + 1 the end, which comes after all. */
+typedef struct wg_turn {
+    int queue;                   /* 0 is the main one, where the plan begins and ends */
+    int nwaits;                  /* one for another queue at most */
+    int wait[WG_MAX_QUEUES - 1]; /* turns */
+    int event;                   /* by which others wait for this one; numbers come again. -1: nobody does */
+} wg_turn;
+
 typedef struct wg_plan {
     wg_step *steps;
     int nsteps;
@@ -77,6 +86,8 @@ typedef struct wg_plan {
     int64_t kept_bytes; /* of new bytes for kept values */
     int trap_slot;      /* the engine's trap words; used if its `first` is not -1 */
     wg_cost cost;       /* of all steps */
+    wg_turn *turns;     /* NULL: all on one queue; see queues.h */
+    int nevents;        /* of the turns */
     int64_t work;       /* elements and multiply-adds of all steps: what the queue is chosen by */
 } wg_plan;
 
@@ -85,8 +96,8 @@ wg_plan *wg_plan_make(const wg_problem *p, bool fuse, wg_form form, const wg_lim
 void wg_plan_free(wg_plan *plan);
 /* Appends the plan as text: a line with its bytes; for each launch what it does, then which values it reads and -> writes;
  * steps that share it follow, behind + those of a bundle, behind > those of a chain.
- * x3 is a leaf, k5 a value that stays (k5=x3: in the bytes of x3), t7[256+64] a temporary of 64 bytes at 256 in the arena. In
- * print.c. */
+ * x3 is a leaf, k5 a value that stays (k5=x3: in the bytes of x3), t7[256+64] a temporary of 64 bytes at 256 in the arena. On
+ * several queues, each launch names its own and the launches on others it waits for, 0 being the beginning. In print.c. */
 void wg_plan_print(const wg_plan *plan, wg_str *out);
 /* Appends the loops of a step: "map 128x256", "rows 128 of 10", "columns 256 of 128", "matmul 2 of 128x784x256", "scatter". */
 void wg_step_print_loops(const wg_step *s, wg_str *out);

@@ -57,9 +57,33 @@ static void print_slot(const wg_plan *plan, int slot, wg_str *out) {
     }
 }
 
+static int queues_of(const wg_plan *plan) {
+    int most = 0;
+    for (int i = 0; plan->turns && i < plan->nsteps; i++) {
+        most = plan->turns[i + 1].queue > most ? plan->turns[i + 1].queue : most;
+    }
+    return most + 1;
+}
+
+/* The number of a turn's launch, from 1; 0 for the beginning. */
+static int launch_number(const wg_plan *plan, int turn) {
+    int n = 0;
+    for (int i = 0; i < turn; i += plan->steps[i].bundle) {
+        n++;
+    }
+    return n;
+}
+
+static void print_waits(const wg_plan *plan, const wg_turn *t, wg_str *out) {
+    for (int i = 0; i < t->nwaits; i++) {
+        wg_str_addf(out, i == 0 ? " after %d" : ", %d", launch_number(plan, t->wait[i]));
+    }
+}
+
 void wg_plan_print(const wg_plan *plan, wg_str *out) {
-    wg_str_addf(out, "%d launches, %" PRId64 " bytes: %" PRId64 " kept", plan->nlaunches, wg_plan_bytes(plan),
-                plan->kept_bytes);
+    wg_str_addf(out, "%d launches", plan->nlaunches);
+    wg_str_addf(out, plan->turns ? " on %d queues" : "", queues_of(plan));
+    wg_str_addf(out, ", %" PRId64 " bytes: %" PRId64 " kept", wg_plan_bytes(plan), plan->kept_bytes);
     for (int i = 0; i < plan->narenas; i++) {
         wg_str_addf(out, ", arena %" PRId64, plan->arenas[i]);
     }
@@ -69,6 +93,11 @@ void wg_plan_print(const wg_plan *plan, wg_str *out) {
         const wg_step *s = &plan->steps[i];
         if (s->bundle > 0) {
             wg_str_addf(out, "%3d ", ++launch);
+            if (plan->turns) {
+                wg_str_addf(out, "queue %d", plan->turns[i + 1].queue);
+                print_waits(plan, &plan->turns[i + 1], out);
+                wg_str_add(out, ": ");
+            }
         } else {
             wg_str_add(out, s->part == WG_PART_ALIKE ? "  + " : "  > ");
         }
@@ -82,6 +111,11 @@ void wg_plan_print(const wg_plan *plan, wg_str *out) {
                 }
             }
         }
+        wg_str_add(out, "\n");
+    }
+    if (plan->turns) {
+        wg_str_add(out, "    end");
+        print_waits(plan, &plan->turns[plan->nsteps + 1], out);
         wg_str_add(out, "\n");
     }
 }

@@ -16,6 +16,12 @@ typedef struct blas {
     CUdeviceptr workspace;
     size_t workspace_bytes;
     cublasMath_t mode;
+    /* Workspaces used so far, each with the stream that used it first. */
+    struct {
+        CUdeviceptr at;
+        CUstream stream;
+    } used[16];
+    int nused;
 } blas;
 
 cublasStatus_t cublasCreate(cublasHandle_t *out) {
@@ -125,13 +131,31 @@ static cublasStatus_t check(const blas *b, const cd_product *p, cublasComputeTyp
     return CUBLAS_STATUS_SUCCESS;
 }
 
+/* Products of two streams in one workspace disturb each other, unless the streams wait for each other, which nobody should
+ * have to see to. */
+static void check_workspace(blas *b) {
+    for (int i = 0; i < b->nused; i++) {
+        if (b->used[i].at == b->workspace) {
+            if (b->used[i].stream != b->stream) {
+                cd_fault("cuBLAS was given one workspace for two streams");
+            }
+            return;
+        }
+    }
+    if (b->workspace_bytes > 0 && b->nused < (int)(sizeof b->used / sizeof *b->used)) {
+        b->used[b->nused].at = b->workspace;
+        b->used[b->nused++].stream = b->stream;
+    }
+}
+
 static cublasStatus_t multiply(cublasHandle_t handle, cd_product *p, cublasComputeType_t compute, const void *alpha,
                                const void *beta) {
-    const blas *b = cd_handle_get(CD_CUBLAS, handle);
+    blas *b = cd_handle_get(CD_CUBLAS, handle);
     cd_stream *s = b ? cd_stream_get(b->stream) : NULL;
     if (!s) {
         return CUBLAS_STATUS_NOT_INITIALIZED;
     }
+    check_workspace(b);
     bool f64 = compute == CUBLAS_COMPUTE_64F || compute == CUBLAS_COMPUTE_64F_PEDANTIC;
     p->alpha = f64 ? *(const double *)alpha : *(const float *)alpha;
     p->beta = f64 ? *(const double *)beta : *(const float *)beta;
