@@ -49,6 +49,7 @@ static void close_device(wg_device *dev) {
         if (dev->copy) {
             dev->cu->cuStreamSynchronize(dev->copy);
         }
+        wg_cuda_close_timing(dev);
         wg_cuda_close_blas(dev);
         wg_cuda_close_transfers(dev);
         if (dev->main) {
@@ -61,6 +62,7 @@ static void close_device(wg_device *dev) {
             dev->cu->cuDevicePrimaryCtxRelease_v2(dev->id);
         }
     }
+    wg_mem_free(dev->times.launches); /* a forked child's */
     wg_str_free(&dev->cache_dir);
     wg_mem_free(dev);
 }
@@ -181,6 +183,8 @@ const wg_backend wg_backend_cuda = {
     .prelude = prelude,
     .launch = wg_cuda_launch,
     .sync = wg_cuda_sync,
+    .timing = wg_cuda_timing,
+    .times = wg_cuda_times_of,
     .plan_begin = wg_cuda_plan_begin,
     .plan_end = wg_cuda_plan_end,
     .plan_drop = wg_cuda_plan_drop,

@@ -341,9 +341,7 @@ Test(trace, refuses) {
  * addition of two numbers, on any device. */
 Test(profile, times_kernels) {
     enum { RUNS = 30 };
-    setenv("WENGERT_PROFILE", "1", 1);
     wg_ctx *ctx = open_ctx();
-    unsetenv("WENGERT_PROFILE");
     wg_tensor *a = wg_ones(ctx, WG_F32, WG_SHAPE(96, 96)), *s = wg_ones(ctx, WG_F32, WG_SHAPE(2));
     wg_eval((wg_tensor *[]){a, s}, 2);
     cr_expect_eq(wg_profile(ctx, true), WG_OK);
@@ -370,10 +368,11 @@ Test(profile, times_kernels) {
     close_ok(ctx);
 }
 
-/* Wrong: times that come for a plan which the cache has given up meanwhile. */
+/* Wrong: times that come for a plan which the cache has given up meanwhile; an environment that is not asked. */
 Test(profile, plans_that_go) {
+    setenv("WENGERT_PROFILE", "1", 1);
     wg_ctx *ctx = open_ctx();
-    cr_expect_eq(wg_profile(ctx, true), WG_OK);
+    unsetenv("WENGERT_PROFILE");
     for (int64_t n = 1; n <= 600; n++) {
         WG_SCOPE(ctx) {
             wg_tensor *t = wg_zeros(ctx, WG_F32, WG_SHAPE(n));
