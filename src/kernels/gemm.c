@@ -466,7 +466,7 @@ static const char SIMT_BODY[] =
     "            }\n"
     "            BARRIER_LOCAL();\n"
     "            if (kc == 16) {\n"
-    "#pragma unroll\n"
+    "#pragma unroll 8\n"
     "                for (int s = 0; s < 16; s++) $N_step(as[s] + ty * 4, bs[s] + tx, acc);\n"
     "            } else {\n"
     "                for (int s = 0; s < kc; s++) $N_step(as[s] + ty * 4, bs[s] + tx, acc);\n"
