@@ -1,6 +1,7 @@
 /* Compiling in batches: a program of many kernels costs little more than the sum of their parts alone. */
 #include "compile.h"
 
+#include "base/hash.h"
 #include "calibrate.h"
 #include "kernels/texts.h"
 #include "known.h"
@@ -59,13 +60,21 @@ static batch *add_batch(job *j, int arch, bool first) {
     return &j->batches[j->nbatches++];
 }
 
-/* What there is to compile: all that the plan wants and is not known. Kernels sampled for an architecture are offset by its
- * number, so that each gets others. */
+/* Whether the plan wants a kernel for an architecture. The name decides where it does not want all: a new kernel changes
+ * nothing for others, whose compilations are known. */
+static bool wanted(const job *j, const kernel_text *k, int arch) {
+    size_t every = (size_t)j->plan->every[arch];
+    return every > 0 && wg_hash_bytes(k->name, strlen(k->name)) % every == (size_t)j->plan->turn[arch];
+}
+
+/* What there is to compile: all that the plan wants and is not known. */
 static void list_batches(job *j) {
     for (int a = 0; a < ARCHS; a++) {
-        size_t every = (size_t)j->plan->every[a];
-        batch *b = every ? add_batch(j, a, true) : NULL;
-        for (size_t i = every ? (size_t)a % every : j->n; i < j->n; i += every) {
+        batch *b = j->plan->every[a] ? add_batch(j, a, true) : NULL;
+        for (size_t i = 0; i < j->n; i++) {
+            if (!wanted(j, &j->kernels[i], a)) {
+                continue;
+            }
             outcome *o = &j->board->outcomes[i * ARCHS + (size_t)a];
             o->compiled = known_find(key_of(&j->kernels[i], a), &o->facts);
             if (!o->compiled) {

@@ -2,8 +2,8 @@
  * prove [--all | --quick] KERNELS REPORT KNOWN: compiles the kernel texts in a folder with NVRTC and holds what came out
  * against budgets. What is in the file KNOWN is not compiled again.
  *
- * As it is every kernel is compiled for sm_90 and for one of the other architectures in turn, so that each of those sees a
- * twelfth of every class. --all leaves none out. --quick takes a few of each class for one architecture.
+ * As it is every kernel is compiled for sm_90 and for one of the other architectures, which its name decides, so that each
+ * of those sees a twelfth or so of every class. --all leaves none out. --quick takes a few of each class for one architecture.
  */
 #include "known.h"
 #include "report.h"
@@ -28,9 +28,10 @@ int main(int argc, char **argv) {
     if (quick) {
         n = kernels_sample(kernels, n, QUICK);
     }
-    for (int a = 0; a < ARCHS; a++) {
+    for (int a = 0, turn = 0; a < ARCHS; a++) {
         bool always = strcmp(archs[a], "90") == 0;
         plan.every[a] = quick ? always : all || always ? 1 : SAMPLE;
+        plan.turn[a] = plan.every[a] == SAMPLE ? turn++ : 0;
     }
     outcome *outcomes;
     if (!known_open(argv[argc - 1]) || !compile_all(kernels, n, &plan, &outcomes)) {
