@@ -388,7 +388,7 @@ Test(profile, plans_that_go) {
     close_ok(ctx);
 }
 
-/* Measured once: the same afterwards, and not above what one could believe. */
+/* Measured once: the same afterwards, and within what one could believe, also of a device that others use. */
 Test(profile, rates) {
     wg_ctx *ctx = open_ctx();
     wg_rates a = {0}, b = {0};
@@ -399,7 +399,7 @@ Test(profile, rates) {
     }
     cr_expect_eq(wg_measure_rates(ctx, &a), WG_OK, "%s", wg_error(ctx));
     cr_expect_eq(wg_measure_rates(ctx, &b), WG_OK);
-    cr_expect(a.bytes > 1e8 && a.bytes < 1e14 && a.flops > 1e8 && a.flops < 1e16, "%g B/s, %g flop/s", a.bytes,
+    cr_expect(a.bytes > 1e6 && a.bytes < 1e14 && a.flops > 1e7 && a.flops < 1e16, "%g B/s, %g flop/s", a.bytes,
               a.flops);
     cr_expect(a.bytes == b.bytes && a.flops == b.flops);
     cr_expect_eq(stats_of(ctx).bytes_live, 0);
