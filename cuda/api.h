@@ -93,6 +93,7 @@ enum {
     X(cuEventCreate, (wg_cu_event *, unsigned))                                                                        \
     X(cuEventRecord, (wg_cu_event, wg_cu_stream))                                                                      \
     X(cuEventSynchronize, (wg_cu_event))                                                                               \
+    X(cuEventElapsedTime, (float *, wg_cu_event, wg_cu_event))                                                         \
     X(cuEventDestroy_v2, (wg_cu_event))                                                                                \
     X(cuModuleLoadData, (wg_cu_module *, const void *))                                                                \
     X(cuModuleGetFunction, (wg_cu_function *, wg_cu_module, const char *))                                             \

@@ -54,6 +54,7 @@ static void close_device(wg_device *dev) {
                 dev->cu->cuStreamSynchronize(dev->beside[i]);
             }
         }
+        wg_cuda_close_timing(dev);
         wg_cuda_close_blas(dev);
         wg_cuda_close_transfers(dev);
         wg_cuda_forget_marks(dev);
@@ -73,6 +74,7 @@ static void close_device(wg_device *dev) {
         }
     }
     wg_mem_free(dev->marks); /* of a forked child */
+    wg_mem_free(dev->times.launches); /* a forked child's */
     wg_str_free(&dev->cache_dir);
     wg_mem_free(dev);
 }
@@ -196,6 +198,8 @@ const wg_backend wg_backend_cuda = {
     .sync = wg_cuda_sync,
     .mark = wg_cuda_mark,
     .wait = wg_cuda_wait,
+    .timing = wg_cuda_timing,
+    .times = wg_cuda_times_of,
     .plan_begin = wg_cuda_plan_begin,
     .plan_end = wg_cuda_plan_end,
     .plan_drop = wg_cuda_plan_drop,

@@ -93,6 +93,21 @@ typedef struct wg_cuda_mem {
     uint64_t arrived; /* the last write to it */
 } wg_cuda_mem;
 
+/* A launch and its events. */
+typedef struct wg_cuda_timed {
+    wg_cu_event from, to;
+    double enqueued; /* on the host's clock, a little before */
+} wg_cuda_timed;
+
+/* What is timed, see timing.c. */
+typedef struct wg_cuda_times {
+    bool on, whole; /* whole: no launch is missing so far */
+    wg_cu_event origin;
+    double apart; /* seconds from `origin` on, plus this: the host's clock */
+    wg_cuda_timed *launches;
+    size_t n, made, cap; /* n launches since the origin; events are made for more */
+} wg_cuda_times;
+
 struct wg_device {
     const wg_cu_api *cu;
     wg_cu_device id;
@@ -119,6 +134,7 @@ struct wg_device {
     wg_queue blas_queue;     /* where its products go */
     wg_cu_pointer workspace; /* a part for each queue */
     bool tf32;
+    wg_cuda_times times;
     struct wg_recording *recording;               /* the plan whose launches are being held back */
     char last_kernel[WG_CUDA_NAME], last_ops[96]; /* the newest launch, for messages */
     char lost[512];                               /* why the device cannot be used any more; "" while it can */
@@ -139,13 +155,15 @@ wg_status wg_cuda_launch(wg_device *dev, wg_queue queue, const wg_launch *l, wg_
 wg_status wg_cuda_mark(wg_device *dev, wg_queue queue, int event, wg_err *err);
 wg_status wg_cuda_wait(wg_device *dev, wg_queue queue, int event, wg_err *err);
 wg_status wg_cuda_sync(wg_device *dev, wg_err *err);
+wg_status wg_cuda_timing(wg_device *dev, bool on, wg_err *err);
+size_t wg_cuda_times_of(wg_device *dev, wg_launch_time *out, size_t n);
 wg_status wg_cuda_plan_begin(wg_device *dev, wg_recording **plan, wg_err *err);
 wg_status wg_cuda_plan_end(wg_device *dev, bool run, wg_err *err);
 void wg_cuda_plan_drop(wg_device *dev, wg_recording *plan);
 bool wg_cuda_gemm_takes(const wg_gemm_call *call);
 wg_status wg_cuda_gemm(wg_device *dev, wg_queue queue, const wg_gemm_call *call, wg_err *err);
 
-/* ---- memory.c, queue.c, blas.c: what they do for each other ---- */
+/* ---- memory.c, queue.c, timing.c, blas.c: what they do for each other ---- */
 
 /* Pinned memory and its events; undone by close_transfers, also after a failure. */
 wg_status wg_cuda_open_transfers(wg_device *dev, wg_err *err);
@@ -162,6 +180,11 @@ static inline bool wg_cuda_has_queue(const wg_device *dev, wg_queue queue) {
 }
 /* Drops the events of marks. */
 void wg_cuda_forget_marks(wg_device *dev);
+
+/* Around a launch on a stream, where launches are timed. A launch between them that failed is none. */
+void wg_cuda_time_from(wg_device *dev, wg_cu_stream stream);
+void wg_cuda_time_to(wg_device *dev, wg_cu_stream stream);
+void wg_cuda_close_timing(wg_device *dev);
 
 /* Opens cuBLAS if it is wanted and can be used. Closing allows for a device without. */
 bool wg_cuda_wants_blas(void);

@@ -11,8 +11,10 @@ typedef unsigned long long u64;
 typedef float f32;
 typedef double f64;
 #define KERNEL extern "C" __global__ void
-// At least one group a multiprocessor: left to itself, the compiler spills registers to make room for more.
-#define KERNEL_GROUP(x, y, z) extern "C" __global__ void __launch_bounds__((x) * (y) * (z), 1)
+// Room for 512 work-items on a multiprocessor, so 128 registers for each: left to itself, the compiler spills registers to
+// make room for more, or takes all there are.
+#define KERNEL_ROOM(items) ((items) < 32 ? 16 : (items) < 512 ? 512 / (items) : 1)
+#define KERNEL_GROUP(x, y, z) extern "C" __global__ void __launch_bounds__((x) * (y) * (z), KERNEL_ROOM((x) * (y) * (z)))
 #define DEVICE_FN static __device__ __forceinline__
 #define GLOBAL
 #define LOCAL __shared__

@@ -60,10 +60,12 @@ wg_status wg_cuda_send(wg_device *dev, const wg_cuda_call *c, wg_err *err) {
 
 wg_status wg_cuda_submit(wg_device *dev, const wg_cuda_call *c, wg_err *err) {
     static const char product[WG_CUDA_NAME] = "a product";
+    wg_cuda_time_from(dev, wg_cuda_stream(dev, c->queue));
     wg_status status = dev->recording ? wg_cuda_record(dev, c, err) : wg_cuda_send(dev, c, err);
     if (status) {
         return status;
     }
+    wg_cuda_time_to(dev, wg_cuda_stream(dev, c->queue));
     dev->launched++;
     memcpy(dev->last_kernel, c->kernel ? c->kernel->name : product, sizeof dev->last_kernel);
     memccpy(dev->last_ops, c->ops ? c->ops : "", '\0', sizeof dev->last_ops - 1);

@@ -167,7 +167,7 @@ wg_status wg_cuda_plan_begin(wg_device *dev, wg_recording **plan, wg_err *err) {
     if (!*plan) {
         return wg_err_set(err, WG_ERR_NOMEM, "out of host memory for a plan");
     }
-    if ((*plan)->runs++ > 0 && !dev->sync_always) {
+    if ((*plan)->runs++ > 0 && !dev->sync_always && !dev->times.on) { /* a graph's launches could not be timed */
         dev->recording = *plan;
         clear_list(&(*plan)->now);
     }

@@ -5,6 +5,11 @@
  */
 #include "cuda_double.h"
 
+#include <glob.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 /* ---- memory -------------------------------------------------------------------------------------------------------------- */
 
 TestSuite(memory, .init = cu_open);
@@ -211,6 +216,50 @@ Test(kernels, going_far_astray) {
     FAILS_WITH(cu.cuMemFree(p), CUDA_ERROR_ILLEGAL_ADDRESS);
     cr_expect_eq(cu.cuda_double_live("allocation"), 0, "but it is released");
     cu_forget();
+}
+
+/* ---- programs kept on disk ------------------------------------------------------------------------------------------------ */
+
+/* In a process of its own: a kernel computes; returns whether it did. */
+static bool computes(void) {
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        float one = 1;
+        cu_open();
+        cu_build();
+        CUdeviceptr p = cu_memory(&one, 1);
+        DOES(launch_scale(p, 1, 3, NULL));
+        bool good = cu_value(p) == 3;
+        cu_forget();
+        _exit(good ? 0 : 1);
+    }
+    int status = 0;
+    return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* Wrong: nothing is kept, or what is damaged is taken. What is kept is the same file as long as it is good. */
+Test(kept, for_other_processes) {
+    char folder[] = "/tmp/cuda-double-XXXXXX";
+    glob_t found;
+    struct stat first, second;
+    cr_assert(mkdtemp(folder));
+    setenv("WENGERT_DOUBLE_CACHE", folder, 1);
+    cr_expect(computes());
+    char pattern[64];
+    snprintf(pattern, sizeof pattern, "%s/*", folder);
+    cr_assert(glob(pattern, 0, NULL, &found) == 0 && found.gl_pathc == 1, "nothing was kept");
+    const char *path = found.gl_pathv[0];
+    cr_assert(strstr(path, ".pocl") && stat(path, &first) == 0 && first.st_size > 1000);
+    cr_expect(computes());
+    cr_expect(stat(path, &second) == 0 && first.st_ino == second.st_ino, "it was not used");
+    FILE *f = fopen(path, "r+");
+    cr_assert(f && fputs("no program at all", f) >= 0 && fclose(f) == 0);
+    cr_expect(computes());
+    cr_expect(stat(path, &second) == 0 && first.st_ino != second.st_ino, "what was damaged stays");
+    remove(path);
+    globfree(&found);
+    rmdir(folder);
 }
 
 /* ---- order ---------------------------------------------------------------------------------------------------------------- */

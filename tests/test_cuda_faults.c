@@ -77,6 +77,17 @@ Test(failures, every_call_in_turn) {
     every_call("any", 0, 200);
 }
 
+/* Kernels are timed: events around each launch, and no graphs. */
+Test(failures, every_call_of_a_profiled_run) {
+    static const char *const functions[] = {"cuEventCreate", "cuEventRecord", "cuEventElapsedTime", "cuEventDestroy"};
+    setenv("WENGERT_PROFILE", "1", 1);
+    load_double();
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        every_call(functions[i], 0, 20);
+        every_call(functions[i], STICKS, 20);
+    }
+}
+
 /* The disk holds no kernels: NVRTC has to make them. */
 static const char *const of_nvrtc[] = {"nvrtcCreateProgram",    "nvrtcCompileProgram", "nvrtcGetCUBINSize",
                                        "nvrtcGetCUBIN",         "nvrtcDestroyProgram", "nvrtcGetNumSupportedArchs",
@@ -172,11 +183,10 @@ Test(failures, on_top_of_failures) {
 
 /* A function that the backend starts to call belongs into this file. */
 Test(failures, no_function_is_left_out) {
-    static const char *const elsewhere[] = {"cuMemGetInfo_v2",        "cuGetErrorName",
-                                            "cuGetErrorString",       "nvrtcGetPTX",
-                                            "nvrtcGetPTXSize",        "nvrtcGetProgramLog",
-                                            "nvrtcGetProgramLogSize", "nvrtcGetErrorString",
-                                            "cuGraphExecUpdate_v2" /* test_cuda_graph.c */};
+    static const char *const elsewhere[] = {
+        "cuMemGetInfo_v2",     "cuGetErrorName",      "cuEventElapsedTime", "cuGetErrorString",
+        "nvrtcGetPTX",         "nvrtcGetPTXSize",     "nvrtcGetProgramLog", "nvrtcGetProgramLogSize",
+        "nvrtcGetErrorString", "cuGraphExecUpdate_v2" /* test_cuda_graph.c */};
     forget_cache();
     undisturbed();
     const struct {

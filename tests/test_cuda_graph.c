@@ -101,6 +101,37 @@ Test(graphs, a_step_that_comes_again_is_one_graph_launch) {
     cr_expect_eq(cu.cuda_double_live(NULL), 0);
 }
 
+/* While kernels are timed a plan's launches are sent one by one, with an event before and after each; afterwards it is one
+ * graph again. */
+Test(graphs, are_left_out_while_kernels_are_timed) {
+    load_double();
+    wg_ctx *ctx = wg_open("cuda:0");
+    model m = make(ctx);
+    steps(ctx, &m, ROWS, 4);
+    cr_expect_eq(wg_profile(ctx, true), WG_OK, "%s", wg_error(ctx));
+    counts c = steps(ctx, &m, ROWS, 3);
+    cr_expect(c.graphs == 0 && c.launches == c.kernels && c.launches >= 6, "%lu graphs", c.graphs);
+
+    wg_plan_info plan;
+    wg_kernel_info kernel[8];
+    cr_expect_eq(wg_get_plans(ctx, WG_PLAN_LAST, &plan, 1), 1);
+    size_t n = wg_get_kernels(ctx, plan.number, kernel, 8);
+    cr_expect_geq(n, 2);
+    for (size_t i = 0; i < n; i++) {
+        cr_expect(kernel[i].fastest_seconds > 0 && kernel[i].device_seconds >= kernel[i].fastest_seconds &&
+                      kernel[i].device_seconds < 10,
+                  "%s: %g s, at best %g s", kernel[i].ops, kernel[i].device_seconds, kernel[i].fastest_seconds);
+    }
+    cr_expect_geq(cu.cuda_double_calls("cuEventElapsedTime"), 2 * c.launches); /* and products */
+
+    cr_expect_eq(wg_profile(ctx, false), WG_OK, "%s", wg_error(ctx));
+    c = steps(ctx, &m, ROWS, 2);
+    cr_expect_eq(c.graphs, 2, "%lu graphs", c.graphs);
+    drop(&m);
+    close_ok(ctx);
+    cr_expect_eq(cu.cuda_double_live(NULL), 0);
+}
+
 /* The numbers do not tell: a run without graphs, in another process, says the same. */
 Test(graphs, gives_the_bits_of_separate_launches) {
     load_double();

@@ -341,9 +341,7 @@ Test(trace, refuses) {
  * addition of two numbers, on any device. */
 Test(profile, times_kernels) {
     enum { RUNS = 30 };
-    setenv("WENGERT_PROFILE", "1", 1);
     wg_ctx *ctx = open_ctx();
-    unsetenv("WENGERT_PROFILE");
     wg_tensor *a = wg_ones(ctx, WG_F32, WG_SHAPE(96, 96)), *s = wg_ones(ctx, WG_F32, WG_SHAPE(2));
     wg_eval((wg_tensor *[]){a, s}, 2);
     cr_expect_eq(wg_profile(ctx, true), WG_OK);
@@ -370,10 +368,11 @@ Test(profile, times_kernels) {
     close_ok(ctx);
 }
 
-/* Wrong: times that come for a plan which the cache has given up meanwhile. */
+/* Wrong: times that come for a plan which the cache has given up meanwhile; an environment that is not asked. */
 Test(profile, plans_that_go) {
+    setenv("WENGERT_PROFILE", "1", 1);
     wg_ctx *ctx = open_ctx();
-    cr_expect_eq(wg_profile(ctx, true), WG_OK);
+    unsetenv("WENGERT_PROFILE");
     for (int64_t n = 1; n <= 600; n++) {
         WG_SCOPE(ctx) {
             wg_tensor *t = wg_zeros(ctx, WG_F32, WG_SHAPE(n));
@@ -389,7 +388,7 @@ Test(profile, plans_that_go) {
     close_ok(ctx);
 }
 
-/* Measured once: the same afterwards, and not above what one could believe. */
+/* Measured once: the same afterwards, and within what one could believe, also of a device that others use. */
 Test(profile, rates) {
     wg_ctx *ctx = open_ctx();
     wg_rates a = {0}, b = {0};
@@ -400,7 +399,7 @@ Test(profile, rates) {
     }
     cr_expect_eq(wg_measure_rates(ctx, &a), WG_OK, "%s", wg_error(ctx));
     cr_expect_eq(wg_measure_rates(ctx, &b), WG_OK);
-    cr_expect(a.bytes > 1e8 && a.bytes < 1e14 && a.flops > 1e8 && a.flops < 1e16, "%g B/s, %g flop/s", a.bytes,
+    cr_expect(a.bytes > 1e6 && a.bytes < 1e14 && a.flops > 1e7 && a.flops < 1e16, "%g B/s, %g flop/s", a.bytes,
               a.flops);
     cr_expect(a.bytes == b.bytes && a.flops == b.flops);
     cr_expect_eq(stats_of(ctx).bytes_live, 0);

@@ -67,7 +67,7 @@ static bool read_environment(wg_ctx *ctx) {
     }
     e->pool.log = env_lists("WENGERT_LOG", "memory");
     if (env_is("WENGERT_PROFILE", "1")) {
-        wg_profile(ctx, true);
+        wg_watch_timing(e, true, &ctx->graph.err); /* an error is in the context, which can be used all the same */
     }
     wg_trace_from_environment(ctx);
     return true;

@@ -12,13 +12,31 @@ static const char *index_type(const wg_text *t) {
     return !t->bundle && t->l->elems < most && t->l->results < most ? "i32" : "i64";
 }
 
+/* Whether a stage's loop moves so much that it should not be unrolled: that many accesses hide latency by themselves, and
+ * an unrolled one wants all their addresses and values in registers several times. */
+static bool moves_much(const wg_loop *loop, int stage, const bool *need) {
+    enum { MUCH = 4 };
+    int moves = 0;
+    for (int i = 0; i < loop->ninsts; i++) {
+        moves += need[i] && loop->inst[i].prim == WG_P_LOAD;
+    }
+    for (int i = 0; i < loop->nstores; i++) {
+        bool in_loop;
+        moves += wg_text_store_stage(loop, &loop->store[i], &in_loop) == stage && in_loop;
+    }
+    return moves >= MUCH;
+}
+
 /* The loops over the reduced axes; in mode ROWS the work-items of a group take turns on the last one. */
-static int open_loops(wg_text *t, int indent) {
+static int open_loops(wg_text *t, int indent, bool rolled) {
     const wg_loop *loop = &t->l->loop;
     for (int i = 0; i < loop->nreduced; i++) {
         wg_size_text size = wg_text_size(t, loop->reduced_size[i]);
         if (i == 0) {
             snprintf(size.s, sizeof size.s, "(%s)size0", t->index);
+        }
+        if (rolled && i == loop->nreduced - 1) {
+            wg_str_add(&t->body, "#pragma unroll 1\n");
         }
         if (loop->mode == WG_LOOP_ROWS && i == loop->nreduced - 1) {
             wg_str_addf(&t->body, "%*sfor (%s i = LID(0); i < %s; i += GROUP_ITEMS) {\n", indent, "", t->index, size.s);
@@ -50,7 +68,7 @@ static void print_result(wg_text *t, int inst, int indent) {
 static void print_stage(wg_text *t, int stage, int indent, bool *need) {
     const wg_loop *loop = &t->l->loop;
     wg_text_stage_begin(t, stage, indent, need);
-    int in = open_loops(t, indent);
+    int in = open_loops(t, indent, moves_much(loop, stage, need));
     wg_text_stage_step(t, stage, in, need, false, loop->mode == WG_LOOP_ROWS ? "i" : "r0");
     for (int i = 0; i < loop->nreduced; i++) {
         in -= 4;

@@ -457,6 +457,7 @@ static const char SIMT_BODY[] =
     "            for (int c = 0; c < 4; c++) acc[r][c] = 0;\n"
     "        for (i64 k0 = 0; k0 < k; k0 += 16) {\n"
     "            const int kc = k - k0 < 16 ? (int)(k - k0) : 16;\n"
+    "#pragma unroll 2\n" /* all four take more registers than half of a multiprocessor's threads can have */
     "            for (int q = 0; q < 4; q++) {\n"
     "                const int ak = $I ? tx : t / 64 + 4 * q, ai = $I ? ty + 16 * q : t % 64;\n"
     "                const int bk = $J ? tx : t / 64 + 4 * q, bj = $J ? ty + 16 * q : t % 64;\n"
@@ -465,7 +466,7 @@ static const char SIMT_BODY[] =
     "            }\n"
     "            BARRIER_LOCAL();\n"
     "            if (kc == 16) {\n"
-    "#pragma unroll\n"
+    "#pragma unroll 8\n"
     "                for (int s = 0; s < 16; s++) $N_step(as[s] + ty * 4, bs[s] + tx, acc);\n"
     "            } else {\n"
     "                for (int s = 0; s < kc; s++) $N_step(as[s] + ty * 4, bs[s] + tx, acc);\n"

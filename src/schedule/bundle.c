@@ -6,8 +6,9 @@
 
 #include <string.h>
 
-/* Tables of large kernels would be read for nothing. */
-enum { BUFFER_LIMIT = 16 };
+/* Tables of large kernels would be read for nothing; and on a GPU all that the table says of a buffer takes registers, where
+ * a kernel for one set of tensors has it in its parameters. */
+enum { BUFFER_LIMIT = 10 };
 
 /* ---- steps of one text ------------------------------------------------------------------------------------------------ */
 

@@ -18,8 +18,8 @@ typedef struct outcome {
 } outcome;
 
 typedef struct compile_plan {
-    /* For each architecture: every how many kernels are compiled for it; 1: all, 0: none. */
-    int every[ARCHS];
+    /* For each architecture: one in how many kernels is compiled for it, 1: all, 0: none; and which of so many. */
+    int every[ARCHS], turn[ARCHS];
     int processes;
 } compile_plan;
 

@@ -20,23 +20,25 @@ if [ ! -x "$programs/proof_nvrtc" ]; then
     exit 1
 fi
 
-# The kernel texts: of the op table, and of the suite's programs, the benchmarks and the examples, which run on a device that
-# computes nothing: what they think of that does not matter here. test_ops_grad has thousands more of the kind that the op
-# table has: all of an op's cases in one function.
+# The kernel texts: of the op table, and of the suite's programs that run on any device, the benchmarks and the examples, on a
+# device that computes nothing: what they think of that does not matter here. test_ops_grad has thousands more of the kind
+# that the op table has: all of an op's cases in one function.
 "$programs/proof_collect" "$kernels"
-if [ ! "$quick" ]; then
-    export WENGERT_KERNELS=$kernels WENGERT_DEVICE=null:cuda
-    for program in "$build"/tests/test_* "$build/wengert-bench --quick" "$build/examples/tutorial" \
-        "$build/examples/fashion_mnist --epochs 1"; do
-        [ "$how" = --all ] || [ "$program" != "$build/tests/test_ops_grad" ] || continue
-        case $program in *_forward | *_grad* | *_modes | *_optim | *_random | *_semantics | *_semantics_grad | *-bench* | */examples/*)
-            timeout 120 $program >"$work/out" 2>&1 || true ;;
-        esac
+suite() {
+    for source in $(grep -l 'host: too' "$(dirname "$0")"/../test_*.c) test_ops_modes.c; do
+        [ "$how" != --all ] && [[ $source == */test_ops_grad.c ]] || echo "$build/tests/$(basename "$source" .c) -j1"
     done
-    unset WENGERT_KERNELS WENGERT_DEVICE
+    echo "$build/wengert-bench --quick"
+    echo "$build/examples/tutorial"
+    echo "$build/examples/fashion_mnist --epochs 1"
+}
+if [ ! "$quick" ]; then
+    suite | WENGERT_KERNELS=$kernels WENGERT_DEVICE=null:cuda \
+        xargs -P "$(nproc)" -I{} sh -c 'timeout 240 {} >/dev/null 2>&1 || true'
 fi
 echo "$(find "$kernels" -name '*.kernel' | wc -l) kernel texts"
-"$programs/proof_nvrtc" $how "$kernels" "$work/kernels.txt"
+# Those that were compiled before, and have not changed, are not compiled again.
+"$programs/proof_nvrtc" $how "$kernels" "$work/kernels.txt" "$build/proofs.known"
 
 # Kernels at work: interpreted by Oclgrind, and as fibers under ThreadSanitizer, which wants addresses as they were.
 "$programs/proof_simulate" "$work/oclgrind.log" ${quick:+quick}

@@ -1,6 +1,7 @@
 /* NVRTC through the CUDA backend's own table of functions: see rtc.h. */
 #include "rtc.h"
 
+#include "base/hash.h"
 #include "cuda/internal.h"
 #include "cuda/loader.h"
 
@@ -18,6 +19,16 @@ bool rtc_load(void) {
     }
     wg_err_clear(&err);
     return api != NULL;
+}
+
+uint64_t rtc_compiler(void) {
+    int major = 0, minor = 0;
+    api->nvrtcVersion(&major, &minor);
+    uint64_t h = wg_hash_mix((uint64_t)major, (uint64_t)minor);
+    for (size_t i = 0; i < wg_cuda_noptions; i++) {
+        h = wg_hash_mix(h, wg_hash_bytes(wg_cuda_options[i], strlen(wg_cuda_options[i])));
+    }
+    return h;
 }
 
 static char *log_of(wg_rtc_program program) {

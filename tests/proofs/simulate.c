@@ -3,6 +3,7 @@
  * races, reads of what nobody wrote, accesses out of bounds and barriers that part of a group misses. What it says goes to LOG.0, LOG.1, ...;
  * none of it is wanted.
  *
+ * Each part of the work has a process and a log of its own, as many at once as there are cores.
  * Every block of memory is a buffer of its own and not a byte larger than its tensor. First, kernels with a known fault of
  * each kind must be found out.
  */
@@ -11,14 +12,19 @@
 #include "api/context.h"
 #include "opencl/internal.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-static char log_path[1024]; /* of the context that is open: the simulator begins its log anew with each */
-static const char *log_base;
-static int failures;
+static char log_path[1024]; /* of this process: the simulator begins a log anew with each context */
+
+/* Shared by the processes. */
+static struct tally { atomic_int failures, results; } * tally;
 
 static long log_size(void) {
     struct stat s;
@@ -51,10 +57,6 @@ static wg_status launch(wg_device *dev, wg_queue queue, const wg_launch *l, wg_e
 
 static wg_ctx *open_simulator(void) {
     static wg_backend exact;
-    static int number;
-    snprintf(log_path, sizeof log_path, "%s.%d", log_base, number++);
-    remove(log_path);
-    setenv("OCLGRIND_LOG", log_path, 1);
     wg_ctx *ctx = wg_open("opencl");
     if (wg_failed(ctx) || !strstr(wg_device_name(ctx), "Oclgrind")) {
         fprintf(stderr, "simulate: no Oclgrind: %s\n", wg_failed(ctx) ? wg_error(ctx) : wg_device_name(ctx));
@@ -119,7 +121,7 @@ static bool complains(const wg_dev *dev, const char *body) {
     }
     if (err.status) {
         fprintf(stderr, "simulate: %s\n", wg_err_text(&err));
-        failures++;
+        tally->failures++;
     }
     wg_err_clear(&err);
     wg_str_free(&text);
@@ -131,7 +133,7 @@ static void find_planted(void) {
     for (size_t i = 0; i < sizeof planted / sizeof *planted; i++) {
         if (complains(&ctx->engine.dev, planted[i].body) != (i > 0)) {
             fprintf(stderr, "simulate: %s: %s\n", planted[i].fault, i > 0 ? "not found" : "but a complaint");
-            failures++;
+            tally->failures++;
         }
     }
     wg_close(ctx);
@@ -140,25 +142,27 @@ static void find_planted(void) {
 /* ---- the work --------------------------------------------------------------------------------------------------------- */
 
 static void simulate(wg_ctx *ctx, const walk_batch *b, void *user) {
-    int *results = user;
+    (void)user;
     long before = log_size();
     wg_tensor *t[WALK_MOST];
     memcpy(t, b->t, sizeof t);
     if (wg_eval(t, b->n) != WG_OK || wg_synchronize(ctx) != WG_OK) {
         fprintf(stderr, "simulate: %s and on: %s\n", b->name[0], wg_error(ctx));
         wg_error_take(ctx, NULL, 0);
-        failures++;
+        tally->failures++;
     }
     if (log_size() > before) {
         fprintf(stderr, "simulate: findings in %s to %s, see %s\n", b->name[0], b->name[b->n - 1], log_path);
-        failures++;
+        tally->failures++;
     }
-    *results += (int)b->n;
+    tally->results += (int)b->n;
 }
 
 /* Optimised code has an instruction that Oclgrind's check for uninitialised values does not know. */
-static void set_up(const char *log) {
-    log_base = log;
+static void set_up(const char *log, int part) {
+    snprintf(log_path, sizeof log_path, "%s.%d", log, part);
+    remove(log_path);
+    setenv("OCLGRIND_LOG", log_path, 1);
     setenv("OCLGRIND_DATA_RACES", "1", 1);
     setenv("OCLGRIND_UNINITIALIZED", "1", 1);
     setenv("OCLGRIND_MAX_ERRORS", "1000", 1);
@@ -167,30 +171,66 @@ static void set_up(const char *log) {
     setenv("WENGERT_FORM", "simt", 1);
 }
 
+/* The longest first. */
+enum { PLANTED, INDEX, PARTS = 9 };
+static void run_part(int part) {
+    static const op *const tables[PARTS] = {NULL,       ops_index,  ops_contract, ops_nn,  NULL,
+                                            ops_reduce, ops_binary, ops_unary,    ops_move};
+    if (part == PLANTED) {
+        find_planted();
+        return;
+    }
+    /* One context: the simulator mistakes what a freed buffer held for what a new one does, so none is freed. */
+    wg_ctx *ctx = open_simulator();
+    if (tables[part]) {
+        walk_rows(ctx, tables[part], simulate, NULL);
+    } else {
+        walk_fused(ctx, simulate, NULL);
+    }
+    tally->failures += wg_close(ctx) != WG_OK;
+}
+
+static void wait_for_one(void) {
+    int status;
+    if (wait(&status) < 0 || status != 0) {
+        fprintf(stderr, "simulate: a part ended with %d\n", status);
+        tally->failures++;
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc < 2 || argc > 3) {
         fprintf(stderr, "usage: simulate LOG [quick]\n");
         return 2;
     }
-    int results = 0;
-    set_up(argv[1]);
-    find_planted();
-    static const op *const tables[] = {ops_unary, ops_binary,   ops_reduce, ops_move,
-                                       ops_index, ops_contract, ops_nn,     NULL};
-    /* A context each: the simulator mistakes what a freed buffer held for what a new one does, so none is freed. */
-    for (int k = 0; k < (int)(sizeof tables / sizeof *tables); k++) {
-        if (argc > 2 && tables[k] != ops_index) {
-            continue; /* quick: gathers and scatters */
+    tally = mmap(NULL, sizeof *tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (tally == MAP_FAILED) {
+        perror("simulate");
+        return 1;
+    }
+    long cores = sysconf(_SC_NPROCESSORS_ONLN), running = 0;
+    int parts = argc > 2 ? INDEX + 1 : PARTS; /* quick: gathers and scatters */
+    for (int part = 0; part < parts; part++, running++) {
+        if (running >= cores) {
+            wait_for_one();
+            running--;
         }
-        wg_ctx *ctx = open_simulator();
-        if (tables[k]) {
-            walk_rows(ctx, tables[k], simulate, &results);
-        } else {
-            walk_fused(ctx, simulate, &results);
+        pid_t pid = fork();
+        if (pid == 0) {
+            set_up(argv[1], part);
+            run_part(part);
+            fflush(NULL);
+            _exit(0);
         }
-        failures += wg_close(ctx) != WG_OK;
+        if (pid < 0) {
+            perror("simulate");
+            return 1;
+        }
+    }
+    for (; running > 0; running--) {
+        wait_for_one();
     }
     printf("oclgrind: %zu planted faults found, %d results computed, %d findings\n",
-           sizeof planted / sizeof *planted - 1, results, failures);
-    return failures > 0;
+           sizeof planted / sizeof *planted - 1, tally->results, tally->failures);
+    return tally->failures > 0 || tally->results == 0;
 }

@@ -81,14 +81,20 @@ cl_program cd_opencl_build(const char *text, char **log) {
         *log = copy_text("the text has no line '// end of the CUDA prelude': OpenCL's cannot take its place");
         return NULL;
     }
-    cl_int code;
-    const char *source = cl;
-    cl_program program = clCreateProgramWithSource(st.context, 1, &source, NULL, &code);
-    if (code == CL_SUCCESS) {
-        code =
-            clBuildProgram(program, 1, &st.device,
-                           "-w -cl-std=CL1.2 -cl-kernel-arg-info -cl-fp32-correctly-rounded-divide-sqrt", NULL, NULL);
-        *log = code == CL_SUCCESS ? NULL : build_log(program);
+    cl_int code = CL_SUCCESS;
+    cl_program program = cd_kept_get(st.context, st.device, cl);
+    if (!program) {
+        const char *source = cl;
+        program = clCreateProgramWithSource(st.context, 1, &source, NULL, &code);
+        code = code ? code : clBuildProgram(program, 1, &st.device, CD_OPENCL_OPTIONS, NULL, NULL);
+        *log = code == CL_SUCCESS || !program ? NULL : build_log(program);
+        if (code == CL_SUCCESS && cd_kept_put(program, cl)) { /* what was kept is compiled */
+            cl_program kept = cd_kept_get(st.context, st.device, cl);
+            if (kept) {
+                clReleaseProgram(program);
+                program = kept;
+            }
+        }
     }
     free(cl);
     if (code != CL_SUCCESS) {

@@ -8,6 +8,11 @@
 
 #define CD_OPENCL_OPTIONS "-w -cl-std=CL1.2 -cl-kernel-arg-info -cl-fp32-correctly-rounded-divide-sqrt"
 
+/* kept.c: a program that was built from this text in another process, NULL if there is none; and keeping
+ * one, if there is a place for it. */
+cl_program cd_kept_get(cl_context context, cl_device_id device, const char *text);
+bool cd_kept_put(cl_program program, const char *text);
+
 /* sizes.c: the sizes of the types that the kernels of a program, built from OpenCL text, take by value. */
 typedef struct cd_types cd_types;
 cd_types *cd_types_measure(cl_context context, cl_device_id device, cl_command_queue queue, cl_program program,
