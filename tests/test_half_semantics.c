@@ -141,6 +141,21 @@ Test(half_semantics, sums_are_f32_rounded_once) {
     close_ok(ctx);
 }
 
+/* Wrong: operands are widened in memory before a product of f32 reads them. */
+Test(half_semantics, a_product_loads_what_it_converts) {
+    wg_ctx *ctx = open_mode(MODE_HOST);
+    for (int k = 0; k < COUNT(halves); k++) {
+        wg_tensor *x = NUMBERS(ctx, halves[k], 1, 2, 3, 4, 5, 6),
+                  *w = wg_from_f32(ctx, (float[]){0.5f, 1, 2}, WG_SHAPE(3, 1));
+        uint64_t before = stat_launches(ctx);
+        EXPECT_VALUES(wg_matmul(wg_cast(wg_reshape(x, WG_SHAPE(2, 3)), WG_F32), w), 8.5, 19);
+        cr_expect_eq(stat_launches(ctx) - before, 1);
+        EXPECT_VALUES(wg_matmul(wg_reshape(x, WG_SHAPE(2, 3)), wg_neg(wg_cast(w, halves[k]))), -8.5, -19);
+        cr_expect_eq(stat_launches(ctx) - before, 2);
+    }
+    close_ok(ctx);
+}
+
 /* Wrong: the sums of the pieces that a long sum is cut into, of 2^14 or 2^10 terms, are rounded: each term's 2^-7 would be lost. */
 Test(half_semantics, parts_of_a_sum_are_f32) {
     enum { N = 200000 };
