@@ -135,9 +135,12 @@ enum {
     WG_BLAS_OP_T = 1,
     WG_BLAS_R_32F = 0,
     WG_BLAS_R_64F = 1,
+    WG_BLAS_R_16F = 2,
+    WG_BLAS_R_16BF = 14,
     WG_BLAS_COMPUTE_32F = 68,
     WG_BLAS_COMPUTE_64F = 70,
     WG_BLAS_COMPUTE_32F_FAST_TF32 = 77,
+    WG_BLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION = 16,
     WG_BLAS_GEMM_DEFAULT = -1
 };
 
@@ -147,6 +150,7 @@ enum {
     X(cublasGetVersion_v2, (wg_blas_handle, int *))                                                                    \
     X(cublasSetStream_v2, (wg_blas_handle, wg_cu_stream))                                                              \
     X(cublasSetWorkspace_v2, (wg_blas_handle, void *, size_t))                                                         \
+    X(cublasSetMathMode, (wg_blas_handle, unsigned))                                                                   \
     X(cublasGemmStridedBatchedEx,                                                                                      \
       (wg_blas_handle, unsigned, unsigned, int, int, int, const void *, const void *, unsigned, int, long long,        \
        const void *, unsigned, int, long long, const void *, void *, unsigned, int, long long, int, unsigned, int))

@@ -41,6 +41,8 @@ void wg_cuda_open_blas(wg_device *dev) {
     bool done =
         dev->cu->cuMemAlloc_v2(&dev->workspace, (size_t)dev->limits.queues * workspace_bytes(dev)) == WG_CU_SUCCESS;
     dev->workspace = done ? dev->workspace : 0;
+    /* Sums of 16-bit floats stay f32 even where cuBLAS splits them. */
+    done = done && blas->cublasSetMathMode(dev->blas_handle, WG_BLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION) == 0;
     if (!done || turn_to(dev, WG_QUEUE_MAIN) != 0) {
         wg_cuda_close_blas(dev);
     }
@@ -75,9 +77,17 @@ static bool operand(int64_t rows, int64_t cols, int64_t row, int64_t col, int64_
     return *ld <= INT_MAX;
 }
 
+static int64_t type_of(wg_dtype dtype) {
+    return dtype == WG_F64    ? WG_BLAS_R_64F
+           : dtype == WG_F16  ? WG_BLAS_R_16F
+           : dtype == WG_BF16 ? WG_BLAS_R_16BF
+                              : WG_BLAS_R_32F;
+}
+
 /* False if cuBLAS cannot step through an operand like that. */
 static bool translate(const wg_gemm_call *c, wg_cuda_product *p) {
-    *p = (wg_cuda_product){.f64 = c->dtype == WG_F64,
+    *p = (wg_cuda_product){.type = type_of(c->dtype),
+                           .size = (int64_t)wg_dtype_size(c->dtype),
                            .m = c->m,
                            .n = c->n,
                            .k = c->k,
@@ -93,7 +103,7 @@ static bool translate(const wg_gemm_call *c, wg_cuda_product *p) {
 
 bool wg_cuda_gemm_takes(const wg_gemm_call *c) {
     const int64_t sizes[] = {c->m, c->n, c->k, c->batch};
-    bool fits = c->dtype == WG_F32 || c->dtype == WG_F64;
+    bool fits = wg_dtype_is_float(c->dtype);
     for (int i = 0; i < 4; i++) {
         fits = fits && sizes[i] > 0 && sizes[i] <= INT_MAX;
     }
@@ -105,10 +115,11 @@ wg_status wg_cuda_send_product(wg_device *dev, const wg_cuda_call *call, wg_err 
     const wg_cuda_product *p = call->params;
     const double one64 = 1, zero64 = 0;
     const float one32 = 1, zero32 = 0;
-    const void *one = p->f64 ? (const void *)&one64 : &one32, *zero = p->f64 ? (const void *)&zero64 : &zero32;
-    unsigned type = p->f64 ? WG_BLAS_R_64F : WG_BLAS_R_32F;
-    unsigned compute = p->f64 ? WG_BLAS_COMPUTE_64F : dev->tf32 ? WG_BLAS_COMPUTE_32F_FAST_TF32 : WG_BLAS_COMPUTE_32F;
-    uint64_t size = p->f64 ? sizeof(double) : sizeof(float);
+    bool f64 = p->type == WG_BLAS_R_64F, tf32 = dev->tf32 && p->type == WG_BLAS_R_32F;
+    const void *one = f64 ? (const void *)&one64 : &one32, *zero = f64 ? (const void *)&zero64 : &zero32;
+    unsigned type = (unsigned)p->type; /* of 16-bit floats sums are f32 too, rounded once */
+    unsigned compute = f64 ? WG_BLAS_COMPUTE_64F : tf32 ? WG_BLAS_COMPUTE_32F_FAST_TF32 : WG_BLAS_COMPUTE_32F;
+    uint64_t size = (uint64_t)p->size;
     void *a = (void *)(uintptr_t)(call->pointers[0] + (uint64_t)p->a_offset * size);
     void *b = (void *)(uintptr_t)(call->pointers[1] + (uint64_t)p->b_offset * size);
     void *c = (void *)(uintptr_t)(call->pointers[2] + (uint64_t)p->c_offset * size);

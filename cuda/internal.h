@@ -218,7 +218,7 @@ typedef struct wg_cuda_call {
 
 /* A wg_gemm_call in cuBLAS's terms; no padding, so that two can be compared as bytes. */
 typedef struct wg_cuda_product {
-    int64_t f64, m, n, k, batch;
+    int64_t type, size, m, n, k, batch; /* type: of elements of that size, as cuBLAS has it */
     int64_t a_op, a_ld, a_offset, a_batch;
     int64_t b_op, b_ld, b_offset, b_batch;
     int64_t c_offset;

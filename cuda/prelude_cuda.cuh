@@ -2,6 +2,7 @@
 // Compile with --fmad=false: results do not depend on what was fused. Index macros are int, as in OpenCL.
 #define WG_HAS_F64 1
 typedef unsigned char uchar;
+typedef unsigned short ushort;
 typedef unsigned int uint;
 typedef unsigned long long ulong;
 typedef int i32;

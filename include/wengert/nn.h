@@ -18,7 +18,8 @@ typedef struct wg_cross_entropy_opts {
 } wg_cross_entropy_opts;
 WG_API wg_cross_entropy_opts wg_cross_entropy_defaults(void);
 /* logits [n, c] or [c], target i64/i32 [n] or []: mean over n of -log_softmax(logits)[target]. A target outside
- * 0..c-1 that is not ignore_index contributes as if no class were right. opts NULL means the defaults. */
+ * 0..c-1 that is not ignore_index contributes as if no class were right. opts NULL means the defaults. Of 16-bit logits the
+ * logarithms are rounded, as log_softmax gives them, and the loss. */
 WG_API wg_tensor *wg_cross_entropy(wg_tensor *logits, wg_tensor *target, const wg_cross_entropy_opts *opts);
 
 /* (a - b)^2, reduced. Shapes broadcast. */
@@ -37,7 +38,8 @@ WG_API wg_tensor *wg_layer_norm(wg_tensor *x, wg_shape normalized_shape, wg_tens
                                 const wg_layer_norm_opts *opts);
 
 typedef struct wg_rms_norm_opts {
-    double eps; /* -1: a negative one means the machine epsilon of x's dtype, as PyTorch's None */
+    double
+        eps; /* -1: a negative one means the machine epsilon of x's dtype (16-bit floats: of f32), as PyTorch's None */
 } wg_rms_norm_opts;
 WG_API wg_rms_norm_opts wg_rms_norm_defaults(void);
 /* x / sqrt(mean(x^2) + eps) * weight (Zhang & Sennrich 2019). */

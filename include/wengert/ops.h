@@ -7,7 +7,8 @@
  *  - Shapes of binary ops broadcast as in NumPy; dtypes promote as in PyTorch; a scalar operand does not widen the
  *    dtype within its kind (i32 + 2.5 is f32, f32 + 2.5 stays f32).
  *  - dim counts from the end when negative. Errors are WG_ERR_ARG, WG_ERR_SHAPE, WG_ERR_DTYPE, named in wg_error.
- *  - Each result is rounded to its dtype, whatever it is fused with; integers wrap.
+ *  - Each result is rounded to its dtype, whatever it is fused with; integers wrap. f16 and bf16 are computed in f32 and rounded
+ *    once, by each op and by each op's gradient. A scalar operand is an f32 then, but a number of the dtype in comparisons.
  *  - Ops are differentiable, twice and more, unless marked (f).
  */
 #ifndef WENGERT_OPS_H
@@ -86,7 +87,7 @@ WG_API wg_tensor *wg_where(wg_tensor *cond, wg_tensor *a, wg_tensor *b);
 
 /*
  * Reductions over the ndims dimensions in dims, which must be distinct; ndims = 0 reduces all of them. keepdim leaves
- * them in the shape with size 1. The order of additions depends on the shape alone.
+ * them in the shape with size 1. The order of additions depends on the shape alone; 16-bit floats are added in f32.
  */
 /* Integers and bool sum in i64. The sum of nothing is 0. */
 WG_API wg_tensor *wg_sum(wg_tensor *a, const int *dims, int ndims, bool keepdim);
@@ -108,9 +109,10 @@ WG_API wg_tensor *wg_logsumexp(wg_tensor *a, const int *dims, int ndims, bool ke
 /* ---- contractions --------------------------------------------------------------------------------------------------- */
 
 /* As torch.matmul: vectors, matrices and batches of matrices whose leading dimensions broadcast. a and b have the same
- * dtype, not bool or u8. Each element is one chain of fused multiply-adds in the order of the inner index. */
+ * dtype, not bool or u8. Each element is one chain of fused multiply-adds in the order of the inner index, of 16-bit floats in f32. */
 WG_API wg_tensor *wg_matmul(wg_tensor *a, wg_tensor *b);
-/* x [..., in] times w [out, in] transposed, plus b [out] unless it is NULL: [..., out]. */
+/* x [..., in] times w [out, in] transposed, plus b [out] unless it is NULL: [..., out]. Two ops: 16-bit floats are rounded
+ * before b is added. */
 WG_API wg_tensor *wg_linear(wg_tensor *x, wg_tensor *w, wg_tensor *b);
 
 /* ---- views: no bytes move (reshape copies when strides leave no choice) ----------------------------------------------- */
@@ -141,7 +143,8 @@ WG_API wg_tensor *wg_detach(wg_tensor *a);
 
 /* The same elements, row-major in memory of their own if they are not already. */
 WG_API wg_tensor *wg_contiguous(wg_tensor *a);
-/* Conversion as in C, made total: floating to integer truncates, saturates, and takes NaN to 0; to bool is != 0. */
+/* Conversion as in C, made total: floating to integer truncates, saturates, and takes NaN to 0; to bool is != 0. To f16 and bf16
+ * it goes through f32, and what is too large becomes infinite. */
 WG_API wg_tensor *wg_cast(wg_tensor *a, wg_dtype dtype);
 /* The n tensors one after the other along dim; other sizes equal; dtypes promote. n >= 1. */
 WG_API wg_tensor *wg_cat(wg_tensor *const *tensors, size_t n, int dim);
@@ -151,7 +154,7 @@ WG_API wg_tensor *wg_slice_scatter(wg_tensor *a, wg_tensor *src, int dim, int64_
  * the value is next read. */
 WG_API wg_tensor *wg_index_select(wg_tensor *a, int dim, wg_tensor *index);
 /* a with the slices of src added at index along dim; repeated indices add up in order, so the result is
- * deterministic. Index errors as index_select. */
+ * deterministic; of 16-bit floats the sums are f32, rounded at the end. Index errors as index_select. */
 WG_API wg_tensor *wg_index_add(wg_tensor *a, int dim, wg_tensor *index, wg_tensor *src);
 /* Rows of weight [n, d] picked by index of any shape: [..., d]. */
 WG_API wg_tensor *wg_embedding(wg_tensor *weight, wg_tensor *index);

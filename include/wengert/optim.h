@@ -1,5 +1,6 @@
 /*
- * Optimisers: a step records, for each parameter with a gradient, its new value; the scope's end runs it, in place.
+ * Optimisers: a step records, for each parameter with a gradient, its new value; the scope's end runs it, in place. State has
+ * the parameter's dtype. Of f16 and bf16 a step is computed in f32, and what it gives rounded once.
  */
 #ifndef WENGERT_OPTIM_H
 #define WENGERT_OPTIM_H

@@ -23,6 +23,9 @@ WG_BEGIN_DECLS
 WG_API wg_tensor *wg_from(wg_ctx *ctx, wg_dtype dtype, const void *data, wg_shape shape);
 WG_API wg_tensor *wg_from_f32(wg_ctx *ctx, const float *data, wg_shape shape);
 WG_API wg_tensor *wg_from_f64(wg_ctx *ctx, const double *data, wg_shape shape);
+/* data holds the bits of 16-bit floats: wg_f16_from_f32 and wg_bf16_from_f32 give them. */
+WG_API wg_tensor *wg_from_f16(wg_ctx *ctx, const uint16_t *data, wg_shape shape);
+WG_API wg_tensor *wg_from_bf16(wg_ctx *ctx, const uint16_t *data, wg_shape shape);
 WG_API wg_tensor *wg_from_i32(wg_ctx *ctx, const int32_t *data, wg_shape shape);
 WG_API wg_tensor *wg_from_i64(wg_ctx *ctx, const int64_t *data, wg_shape shape);
 WG_API wg_tensor *wg_from_u8(wg_ctx *ctx, const uint8_t *data, wg_shape shape);
@@ -38,11 +41,12 @@ WG_API wg_tensor *wg_ones_like(wg_tensor *t);
 WG_API wg_tensor *wg_full_like(wg_tensor *t, double value);
 
 /* start, start+step, ...: the ceil((end-start)/step) values before end, as torch.arange; computed as start + i*step in
- * the dtype. step must not be 0 and must point from start to end. Not for WG_BOOL. */
+ * the dtype (16-bit floats: in f32). step must not be 0 and must point from start to end. Not for WG_BOOL. */
 WG_API wg_tensor *wg_arange(wg_ctx *ctx, wg_dtype dtype, double start, double end, double step);
 
 /* Uniform in [0,1), normal(0,1): Philox 4x32-10 keyed by the context's seed (Salmon et al., SC 2011), Box-Muller for
- * the normal. Floating dtypes. Values do not depend on the device. */
+ * the normal. Floating dtypes; a uniform f16 or bf16 has 11 or 8 random bits, so that it stays below 1. Values do not depend on
+ * the device. */
 WG_API wg_tensor *wg_rand(wg_ctx *ctx, wg_dtype dtype, wg_shape shape);
 WG_API wg_tensor *wg_randn(wg_ctx *ctx, wg_dtype dtype, wg_shape shape);
 
@@ -67,7 +71,8 @@ WG_API double wg_item(wg_tensor *t);
 WG_API int64_t wg_item_i64(wg_tensor *t); /* 0 on error; floating values truncate */
 
 /* Lends the elements, contiguous and read-only, until the tensor's scope closes, the tensor is freed, or it stands for
- * another value. NULL on error; also NULL, without error, when there are no elements. No copy on a CPU device. */
+ * another value. NULL on error; also NULL, without error, when there are no elements. No copy on a CPU device. 16-bit floats
+ * are uint16_t. */
 WG_API const void *wg_data(wg_tensor *t);
 WG_API const float *wg_data_f32(wg_tensor *t); /* WG_ERR_DTYPE unless the dtype is f32 */
 WG_API const int64_t *wg_data_i64(wg_tensor *t);

@@ -56,15 +56,16 @@ typedef enum wg_status {
 /* "WG_ERR_SHAPE" and so on; "WG_ERR_?" for a number that is none. Static storage. */
 WG_API const char *wg_status_name(wg_status status);
 
-/* Element types. WG_BOOL is one byte, 0 or 1. WG_F16 and WG_BF16 are reserved for storage types to come: until
- * then every function refuses them with WG_ERR_DTYPE. */
+/* Element types. WG_BOOL is one byte, 0 or 1. WG_F16 (IEEE binary16) and WG_BF16 (the upper half of an f32) are for storage:
+ * an op computes in f32 and its result is rounded to them, to nearest, ties to even. Host memory has them as their bits, in
+ * uint16_t. */
 typedef enum wg_dtype {
     WG_BOOL = 0,
     WG_U8,
     WG_I32,
     WG_I64,
-    WG_F16,  /* reserved */
-    WG_BF16, /* reserved */
+    WG_F16,  /* 5 bits of exponent, 10 of fraction */
+    WG_BF16, /* 8 and 7 */
     WG_F32,
     WG_F64,
     WG_DTYPE_COUNT
@@ -74,8 +75,18 @@ typedef enum wg_dtype {
 WG_API size_t wg_dtype_size(wg_dtype dtype);
 /* "f32", "bool", ...; "?" for a value that is no dtype. Static storage. */
 WG_API const char *wg_dtype_name(wg_dtype dtype);
-/* The dtype of the result of combining two tensors, as torch.promote_types. */
+/* Whether it is f16, bf16, f32 or f64. */
+WG_API bool wg_dtype_is_float(wg_dtype dtype);
+/* The dtype of the result of combining two tensors, as torch.promote_types: f16 with bf16 is f32. */
 WG_API wg_dtype wg_promote_types(wg_dtype a, wg_dtype b);
+
+/* The bits of the 16-bit float nearest to x, ties to even. Beyond the largest number: an infinity of x's sign; NaN stays NaN,
+ * made quiet. What kernels do, bit for bit. */
+WG_API uint16_t wg_f16_from_f32(float x);
+WG_API uint16_t wg_bf16_from_f32(float x);
+/* The number that such bits stand for, exactly. */
+WG_API float wg_f16_to_f32(uint16_t bits);
+WG_API float wg_bf16_to_f32(uint16_t bits);
 
 #define WG_MAX_RANK 8
 

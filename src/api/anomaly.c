@@ -19,10 +19,6 @@ typedef struct anomaly {
     wg_shape at; /* its place, as many numbers as the node has dims */
 } anomaly;
 
-static double element(const void *data, wg_dtype dtype, int64_t i) {
-    return dtype == WG_F32 ? (double)((const float *)data)[i] : ((const double *)data)[i];
-}
-
 /* Looks through n's elements in row-major order. False if they could not be read (error set). */
 static bool search(wg_ctx *ctx, const wg_node *n, anomaly *out) {
     wg_value *v = wg_base_of((wg_node *)n)->value;
@@ -34,7 +30,7 @@ static bool search(wg_ctx *ctx, const wg_node *n, anomaly *out) {
     const void *data = wg_value_host(&ctx->engine.dev, v, &ctx->graph.err);
     wg_view view = wg_view_of(n);
     for (int64_t at = view.offset; data && count > 0; count--) {
-        out->value = element(data, (wg_dtype)n->dtype, at);
+        out->value = wg_dtype_number((wg_dtype)n->dtype, data, at);
         if (!isfinite(out->value)) {
             out->found = true;
             return true;

@@ -74,26 +74,12 @@ void wg_picture_free(wg_picture *p) {
 
 /* ---- captions -------------------------------------------------------------------------------------------------------------- */
 
-static double element(const char *data, wg_dtype dtype, int64_t i) {
-    switch (dtype) {
-    case WG_F32:
-        return (double)((const float *)(const void *)data)[i];
-    case WG_F64:
-        return ((const double *)(const void *)data)[i];
-    case WG_I32:
-        return ((const int32_t *)(const void *)data)[i];
-    case WG_I64:
-        return (double)((const int64_t *)(const void *)data)[i];
-    default:
-        return ((const uint8_t *)data)[i];
-    }
-}
-
 static void write_elements(wg_caption *c, const char *data, wg_dtype dtype, int64_t n) {
     size_t at = 0;
     for (int64_t i = 0; i < n && at < sizeof c->text; i++) {
         const char *before = i ? ", " : n > 1 ? "[" : "", *after = i + 1 == n && n > 1 ? "]" : "";
-        at += (size_t)snprintf(c->text + at, sizeof c->text - at, "%s%.4g%s", before, element(data, dtype, i), after);
+        at += (size_t)snprintf(c->text + at, sizeof c->text - at, "%s%.4g%s", before, wg_dtype_number(dtype, data, i),
+                               after);
     }
 }
 
@@ -102,7 +88,7 @@ static void summarize(wg_caption *c, const char *data, wg_dtype dtype, int64_t n
     double least = INFINITY, most = -INFINITY, sum = 0;
     int64_t nans = 0;
     for (int64_t i = 0; i < n; i++) {
-        double v = element(data, dtype, i);
+        double v = wg_dtype_number(dtype, data, i);
         nans += isnan(v);
         least = v < least ? v : least;
         most = v > most ? v : most;

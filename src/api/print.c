@@ -5,6 +5,7 @@
 #include "api/fail.h"
 #include "base/alloc.h"
 #include "base/str.h"
+#include "tensor/dtype.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -31,11 +32,7 @@ typedef struct printer {
 
 /* ---- one element ---------------------------------------------------------------------------------------------------- */
 
-static bool is_floating(wg_dtype dtype) { return dtype == WG_F32 || dtype == WG_F64; }
-
-static double floating_at(const printer *p, int64_t i) {
-    return p->dtype == WG_F32 ? (double)((const float *)p->data)[i] : ((const double *)p->data)[i];
-}
+static double floating_at(const printer *p, int64_t i) { return wg_dtype_number(p->dtype, p->data, i); }
 
 static int64_t integer_at(const printer *p, int64_t i) {
     switch (p->dtype) {
@@ -72,7 +69,7 @@ static void floating_text(style how, double x, char text[NUMBER_CAP]) {
 static void element_text(const printer *p, int64_t i, char text[NUMBER_CAP]) {
     if (p->dtype == WG_BOOL) {
         snprintf(text, NUMBER_CAP, "%s", ((const uint8_t *)p->data)[i] ? "True" : "False");
-    } else if (!is_floating(p->dtype)) {
+    } else if (!wg_dtype_is_float(p->dtype)) {
         snprintf(text, NUMBER_CAP, "%lld", (long long)integer_at(p, i));
     } else {
         floating_text(p->style, floating_at(p, i), text);
@@ -125,7 +122,7 @@ static void see_range(printer *p, int64_t i) {
 
 /* PyTorch leaves zeros, infinities and NaN out of a floating tensor's width. */
 static void see_width(printer *p, int64_t i) {
-    if (is_floating(p->dtype) && (floating_at(p, i) == 0 || !isfinite(floating_at(p, i)))) {
+    if (wg_dtype_is_float(p->dtype) && (floating_at(p, i) == 0 || !isfinite(floating_at(p, i)))) {
         return;
     }
     char text[NUMBER_CAP];
@@ -137,7 +134,7 @@ static void see_width(printer *p, int64_t i) {
 static void choose_format(printer *p) {
     p->width = 1;
     p->whole = true;
-    if (is_floating(p->dtype)) {
+    if (wg_dtype_is_float(p->dtype)) {
         each_shown(p, see_range);
         bool wide = p->most > 0 && (p->most / p->least > 1000 || p->most > 1e8 || p->least < 1e-4);
         p->style = wide ? STYLE_SCIENTIFIC : p->whole ? STYLE_WHOLE : STYLE_FIXED;

@@ -97,6 +97,10 @@ wg_tensor *wg_from(wg_ctx *ctx, wg_dtype dtype, const void *data, wg_shape shape
 
 wg_tensor *wg_from_f32(wg_ctx *ctx, const float *data, wg_shape shape) { return wg_from(ctx, WG_F32, data, shape); }
 wg_tensor *wg_from_f64(wg_ctx *ctx, const double *data, wg_shape shape) { return wg_from(ctx, WG_F64, data, shape); }
+wg_tensor *wg_from_f16(wg_ctx *ctx, const uint16_t *data, wg_shape shape) { return wg_from(ctx, WG_F16, data, shape); }
+wg_tensor *wg_from_bf16(wg_ctx *ctx, const uint16_t *data, wg_shape shape) {
+    return wg_from(ctx, WG_BF16, data, shape);
+}
 wg_tensor *wg_from_i32(wg_ctx *ctx, const int32_t *data, wg_shape shape) { return wg_from(ctx, WG_I32, data, shape); }
 wg_tensor *wg_from_i64(wg_ctx *ctx, const int64_t *data, wg_shape shape) { return wg_from(ctx, WG_I64, data, shape); }
 wg_tensor *wg_from_u8(wg_ctx *ctx, const uint8_t *data, wg_shape shape) { return wg_from(ctx, WG_U8, data, shape); }
@@ -229,51 +233,21 @@ static bool read_item(wg_tensor *t, void *out) {
     return ok;
 }
 
-typedef union number {
-    float f32;
-    double f64;
-    int32_t i32;
-    int64_t i64;
-    uint8_t u8;
-} number;
-
 double wg_item(wg_tensor *t) {
-    number x;
-    if (!read_item(t, &x)) {
-        return NAN;
-    }
-    switch ((wg_dtype)t->node->dtype) {
-    case WG_F32:
-        return (double)x.f32;
-    case WG_F64:
-        return x.f64;
-    case WG_I32:
-        return x.i32;
-    case WG_I64:
-        return (double)x.i64;
-    default:
-        return x.u8;
-    }
+    int64_t x;
+    return read_item(t, &x) ? wg_dtype_number((wg_dtype)t->node->dtype, &x, 0) : NAN;
 }
 
 int64_t wg_item_i64(wg_tensor *t) {
-    number x;
+    int64_t x;
     if (!read_item(t, &x)) {
         return 0;
     }
-    double d;
-    switch ((wg_dtype)t->node->dtype) {
-    case WG_F32:
-    case WG_F64:
-        d = t->node->dtype == WG_F32 ? (double)x.f32 : x.f64;
-        return isnan(d) ? 0 : d >= 0x1p63 ? INT64_MAX : d <= -0x1p63 ? INT64_MIN : (int64_t)d;
-    case WG_I32:
-        return x.i32;
-    case WG_I64:
-        return x.i64;
-    default:
-        return x.u8;
+    if (t->node->dtype == WG_I64) {
+        return x;
     }
+    double d = wg_dtype_number((wg_dtype)t->node->dtype, &x, 0);
+    return isnan(d) ? 0 : d >= 0x1p63 ? INT64_MAX : d <= -0x1p63 ? INT64_MIN : (int64_t)d;
 }
 
 /* ---- replacing ---------------------------------------------------------------------------------------------------------- */

@@ -58,6 +58,8 @@ void wg_text_around(wg_text *t) {
     for (int k = 0; k < 2; k++) {
         if (wg_makes_operand(t->l, k)) {
             print_operand(t, k);
+        } else {
+            wg_text_need(t, "memory_%s", t->l->buffers[t->l->operand[k]].dtype);
         }
     }
     print_epilogue(t);

@@ -1,5 +1,6 @@
 /* The text of one instruction: the same for all forms, in the lane vocabulary. */
 #include "codegen/text.h"
+#include "tensor/dtype.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -8,17 +9,18 @@
 static const struct {
     const char *type, *reg, *memory;
 } types[WG_DTYPE_COUNT] = {
-    [WG_BOOL] = {"mask", "vmask", "uchar"}, [WG_U8] = {"i32", "vi32", "uchar"},  [WG_I32] = {"i32", "vi32", "int"},
-    [WG_I64] = {"i64", "vi64", "i64"},      [WG_F32] = {"f32", "vf32", "float"}, [WG_F64] = {"f64", "vf64", "double"},
+    [WG_BOOL] = {"mask", "vmask", "uchar"}, [WG_U8] = {"i32", "vi32", "uchar"},    [WG_I32] = {"i32", "vi32", "int"},
+    [WG_I64] = {"i64", "vi64", "i64"},      [WG_F32] = {"f32", "vf32", "float"},   [WG_F64] = {"f64", "vf64", "double"},
+    [WG_F16] = {"f32", "vf32", "ushort"},   [WG_BF16] = {"f32", "vf32", "ushort"},
 };
 
 const char *wg_text_type(uint8_t dtype) { return types[dtype].type; }
 const char *wg_text_register(uint8_t dtype) { return types[dtype].reg; }
 const char *wg_text_memory(uint8_t dtype) { return types[dtype].memory; }
 
-/* The name a dtype has in memory functions: u8 and bool have their own. */
 const char *wg_text_memory_name(uint8_t dtype) {
-    return dtype == WG_BOOL ? "bool" : dtype == WG_U8 ? "u8" : types[dtype].type;
+    bool own = dtype == WG_BOOL || dtype == WG_U8 || wg_dtype_is_half((wg_dtype)dtype);
+    return own ? wg_dtype_name((wg_dtype)dtype) : types[dtype].type;
 }
 
 void wg_text_need(wg_text *t, const char *format, uint8_t dtype) {
@@ -365,6 +367,14 @@ static void print_value(wg_text *t, const wg_inst *in) {
         break;
     case WG_P_CAST:
         print_cast(t, in);
+        break;
+    case WG_P_ROUND_F16:
+        wg_text_need(t, "f16", in->dtype);
+        wg_str_addf(s, "round_f16(x%d)", in->a);
+        break;
+    case WG_P_ROUND_BF16:
+        wg_text_need(t, "bf16", in->dtype);
+        wg_str_addf(s, "round_bf16(x%d)", in->a);
         break;
     case WG_P_TRAP:
         wg_text_need(t, "trap", WG_I64);

@@ -153,7 +153,10 @@ void wg_print_library(wg_form form, wg_language language, const char *needs, wg_
     add_sections(wg_text_elementary_f32, &all, out);
     add_sections(wg_text_elementary_f64, &all, out);
     add_sections(wg_text_arithmetic, &all, out);
-    add_sections(form == WG_SIMD ? wg_text_memory_simd : wg_text_memory_simt, &all, out);
+    const char *memory = form == WG_SIMD ? wg_text_memory_simd : wg_text_memory_simt;
+    close_needs(memory, &all); /* which may be sections of half.cl, that stands before it */
+    add_sections(wg_text_half, &all, out);
+    add_sections(memory, &all, out);
     add_sections(wg_text_scatter, &all, out);
     out->failed = out->failed || all.failed;
     wg_str_free(&all);

@@ -2,18 +2,27 @@
 #include "base/alloc.h"
 #include "codegen/text.h"
 
-static bool dear(const wg_inst *in) {
-    return in->level == WG_LEVEL_ELEM && ((in->prim >= WG_P_POW && in->prim <= WG_P_ERF) || in->prim == WG_P_RANDOM);
+static bool dear(const wg_loop *loop, const wg_inst *in) {
+    const wg_inst *made = in->prim == WG_P_ROUND_F16 || in->prim == WG_P_ROUND_BF16 ? &loop->inst[in->a] : in;
+    return in->level == WG_LEVEL_ELEM &&
+           ((made->prim >= WG_P_POW && made->prim <= WG_P_ERF) || made->prim == WG_P_RANDOM);
 }
 
-/* The in-loop store of a stage that could hold the value until then: same dtype, neighbouring elements. */
+/* Whether memory of a dtype gives back what was put there. */
+static bool holds(uint8_t dtype, const wg_inst *value) {
+    return dtype == WG_F16    ? value->exact & WG_EXACT_F16
+           : dtype == WG_BF16 ? value->exact & WG_EXACT_BF16
+                              : dtype == value->dtype;
+}
+
+/* The in-loop store of a stage that could hold the value until then: neighbouring elements of a dtype for it. */
 static int place_for(const wg_text *t, const wg_inst *value, int stage) {
     const wg_loop *loop = &t->l->loop;
     for (int i = 0; i < loop->nstores; i++) {
         bool in_loop;
         const wg_access *a = &loop->access[loop->store[i].access];
         if (wg_text_store_stage(loop, &loop->store[i], &in_loop) == stage && in_loop && a->lane == WG_LANE_NEXT &&
-            t->l->buffers[a->buffer].dtype == value->dtype) {
+            holds(t->l->buffers[a->buffer].dtype, value)) {
             return i;
         }
     }
@@ -37,7 +46,7 @@ void wg_text_find_stash(wg_text *t) {
             }
         }
         /* The place is taken for good in the last loop that needs the value: no later one reads it back. */
-        int store = last > first && dear(&loop->inst[i]) ? place_for(t, &loop->inst[i], last) : -1;
+        int store = last > first && dear(loop, &loop->inst[i]) ? place_for(t, &loop->inst[i], last) : -1;
         if (store >= 0) {
             t->stash = i;
             t->stash_store = store;

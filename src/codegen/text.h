@@ -26,13 +26,13 @@ typedef struct wg_text {
     int stash_stage; /* the loop that computes it */
 } wg_text;
 
-/* "f32", "i64", ...: names in the lane vocabulary; u8 computes in i32, bool is "mask". */
+/* "f32", "i64", ...: names in the lane vocabulary; u8 computes in i32, 16-bit floats in f32, bool is "mask". */
 const char *wg_text_type(uint8_t dtype);
 /* The type of a register: "vf32", "vmask", ... */
 const char *wg_text_register(uint8_t dtype);
 /* The type in memory: "float", "uchar", ... */
 const char *wg_text_memory(uint8_t dtype);
-/* The name of a dtype in memory functions: u8 and bool have their own. */
+/* The name of a dtype in memory functions: u8, bool and 16-bit floats have their own. */
 const char *wg_text_memory_name(uint8_t dtype);
 /* Notes that a section is needed. */
 void wg_text_need(wg_text *t, const char *format, uint8_t dtype);

@@ -1,6 +1,9 @@
 /*
  * Typed expressions: what a map computes for one element, in static single assignment form. Ops write them through
  * the functions below; the writers of src/codegen print them, and the host evaluator interprets them.
+ *
+ * 16-bit floats are no dtype of instructions: whoever names one here gets f32. Operands come widened, lowering rounds what an op's
+ * expression gives, and in between an expression rounds nothing but by wg_x_cast.
  */
 #ifndef WG_GRAPH_EXPR_H
 #define WG_GRAPH_EXPR_H
@@ -46,6 +49,8 @@ typedef enum wg_prim {
     /* mixed */
     WG_P_SELECT, /* condition, a, b */
     WG_P_CAST,
+    WG_P_ROUND_F16, /* f32: the nearest number of that dtype */
+    WG_P_ROUND_BF16,
     WG_P_TRAP, /* a condition, passed on; where it is false for an element the plan reports an index error */
     /* reductions: operand over the reduced axes; the index of the first largest */
     WG_P_RSUM,
@@ -85,7 +90,8 @@ wg_x wg_x_random(wg_expr *x, wg_dtype dtype, wg_x word);
 wg_x wg_x_unary(wg_expr *x, wg_prim prim, wg_x a);
 wg_x wg_x_binary(wg_expr *x, wg_prim prim, wg_x a, wg_x b);
 wg_x wg_x_select(wg_expr *x, wg_x cond, wg_x a, wg_x b);
-wg_x wg_x_cast(wg_expr *x, wg_x a, wg_dtype dtype); /* a itself if it has that dtype */
+/* a itself if it has that dtype; to a 16-bit float through f32, and rounded. */
+wg_x wg_x_cast(wg_expr *x, wg_x a, wg_dtype dtype);
 /* The condition itself; an element for which it is false makes the next read of a value report WG_ERR_INDEX, naming the op
  * and the shape of its first operand. */
 wg_x wg_x_trap(wg_expr *x, wg_x in_range);

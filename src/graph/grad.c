@@ -13,20 +13,34 @@
 /* ---- what a VJP sees ------------------------------------------------------------------------------------------------ */
 
 const wg_node *wg_vjp_node(const wg_vjp *v) { return v->node; }
-wg_tensor *wg_vjp_grad(const wg_vjp *v) { return v->grad; }
+
+/* Whether a VJP computes: then that of a 16-bit op is given f32, and what it gives is rounded once. Those that move elements
+ * about, and products, take them as they are. */
+static bool computes(const wg_op *op) {
+    bool moves = op->copies || op->elsewhere;
+    return op->kind == WG_OP_MAP ? !moves : op->kind != WG_OP_MATMUL && op->kind != WG_OP_SCATTER && op->saves;
+}
+
+static wg_tensor *widened(const wg_vjp *v, wg_tensor *t) {
+    bool half = t && wg_dtype_is_half((wg_dtype)t->node->dtype);
+    return half && computes(v->node->op) ? wg_cast(t, WG_F32) : t;
+}
+
+wg_tensor *wg_vjp_grad(wg_vjp *v) { return v->wide = v->wide ? v->wide : widened(v, v->grad); }
 bool wg_vjp_needs(const wg_vjp *v, int i) { return i < v->node->nin && (v->node->in[i]->flags & WG_NODE_GRAD); }
 
 wg_tensor *wg_vjp_in(wg_vjp *v, int i) {
     assert((v->node->op->saves & WG_SAVE_IN(i)) && "a VJP reads an operand that its op does not save");
-    return wg_handle(v->node->graph, v->node->in[i]);
+    return widened(v, wg_handle(v->node->graph, v->node->in[i]));
 }
 
 wg_tensor *wg_vjp_out(wg_vjp *v) {
     assert((v->node->op->saves & WG_SAVE_OUT) && "a VJP reads a result that its op does not save");
-    return wg_handle(v->node->graph, v->node);
+    return widened(v, wg_handle(v->node->graph, v->node));
 }
 
-void wg_vjp_set(wg_vjp *v, int i, wg_tensor *grad) { v->result[i] = grad; }
+/* A gradient that is passed on as it came was widened for nothing. */
+void wg_vjp_set(wg_vjp *v, int i, wg_tensor *grad) { v->result[i] = grad && grad == v->wide ? v->grad : grad; }
 
 /* ---- the walk ------------------------------------------------------------------------------------------------------- */
 

@@ -39,8 +39,9 @@ struct wg_op {
 /* ---- inside a VJP: handles belong to a temporary scope; build gradients with public ops ---------------------------- */
 
 const wg_node *wg_vjp_node(const wg_vjp *v);
-/* The gradient of the result. */
-wg_tensor *wg_vjp_grad(const wg_vjp *v);
+/* The gradient of the result. Of 16-bit floats this, operands and result come as f32 where the VJP computes something: not of ops
+ * that move elements, nor of products. */
+wg_tensor *wg_vjp_grad(wg_vjp *v);
 /* Whether operand i wants a gradient at all. */
 bool wg_vjp_needs(const wg_vjp *v, int i);
 /* Operand i, the result: only what `saves` lists. */

@@ -6,7 +6,7 @@
 
 struct wg_vjp {
     wg_node *node;
-    wg_tensor *grad;
+    wg_tensor *grad, *wide; /* of the result; wide: as f32, see wg_vjp_grad, once that was asked for */
     wg_tensor *result[WG_MAX_IN];
 };
 

@@ -12,6 +12,7 @@
  */
 #include "kernels/gemm.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -163,15 +164,15 @@ static void expand(wg_str *out, const char *text, const word *words) {
  * are read a whole row of panels at a time (one k is one page where strides are large); operands contiguous in k are
  * transposed by fours. */
 static const char PACK_ROWS[] =
-    "DEVICE_FN void $N_pack$S(GLOBAL const $T *s, i64 step, i64 k_step, i64 valid, i64 count, $T *d)\n"
+    "DEVICE_FN void $N_pack$S(GLOBAL const $M *s, i64 step, i64 k_step, i64 valid, i64 count, $T *d)\n"
     "{\n"
     "    if (step == 1) {\n"
     "        const i64 full = valid / $W;\n"
     "        for (i64 k = 0; k < count; k++)\n"
     "            for (i64 g = 0; g < full; g++) {\n"
-    "                GLOBAL const $T *from = s + k * k_step + g * $W;\n"
+    "                GLOBAL const $M *from = s + k * k_step + g * $W;\n"
     "                $T *to = d + g * $D + k * $W;\n";
-static const char PACK_COPY[] = "                vstore$V(vload$V(0, from + $O), 0, to + $O);\n";
+static const char PACK_COPY[] = "                vstore$V($F$V(vload$V(0, from + $O)), 0, to + $O);\n";
 static const char PACK_PANELS[] = "            }\n"
                                   "        s += full * $W;\n"
                                   "        d += full * $D;\n"
@@ -181,21 +182,22 @@ static const char PACK_PANELS[] = "            }\n"
                                   "        $N_pack$S_panel(s, step, k_step, valid - 1, count, d);\n"
                                   "}\n\n";
 static const char PACK_TRANSPOSE[] =
-    "DEVICE_FN void $N_pack$S_panel($Lconst $T *s, i64 step, i64 k_step, i64 last, i64 count, $T *d)\n"
+    "DEVICE_FN void $N_pack$S_panel($Lconst $M *s, i64 step, i64 k_step, i64 last, i64 count, $T *d)\n"
     "{\n"
     "    if (k_step != 1) {\n"
     "        for (i64 k = 0; k < count; k++, s += k_step, d += $W)\n"
-    "            for (int i = 0; i < $W; i++) d[i] = s[min((i64)i, last) * step];\n"
+    "            for (int i = 0; i < $W; i++) d[i] = $F(s[min((i64)i, last) * step]);\n"
     "        return;\n"
     "    }\n"
     "    for (int at = 0; at < $W; at += 4) {\n"
     "        const i64 g = min(at, $W - 4);\n" /* the last four of 6 overlap */
-    "        $Lconst $T *s0 = s + min(g, last) * step, *s1 = s + min(g + 1, last) * step;\n"
-    "        $Lconst $T *s2 = s + min(g + 2, last) * step, *s3 = s + min(g + 3, last) * step;\n"
+    "        $Lconst $M *s0 = s + min(g, last) * step, *s1 = s + min(g + 1, last) * step;\n"
+    "        $Lconst $M *s2 = s + min(g + 2, last) * step, *s3 = s + min(g + 3, last) * step;\n"
     "        $T *o = d + g;\n"
     "        i64 k = 0;\n"
     "        for (; k + 4 <= count; k += 4, o += 4 * $W) {\n"
-    "            $X4 r0 = vload4(0, s0 + k), r1 = vload4(0, s1 + k), r2 = vload4(0, s2 + k), r3 = vload4(0, s3 + k);\n"
+    "            $X4 r0 = $F4(vload4(0, s0 + k)), r1 = $F4(vload4(0, s1 + k));\n"
+    "            $X4 r2 = $F4(vload4(0, s2 + k)), r3 = $F4(vload4(0, s3 + k));\n"
     "            $X4 l0 = ($X4)(r0.s0, r1.s0, r0.s1, r1.s1), h0 = ($X4)(r0.s2, r1.s2, r0.s3, r1.s3);\n"
     "            $X4 l1 = ($X4)(r2.s0, r3.s0, r2.s1, r3.s1), h1 = ($X4)(r2.s2, r3.s2, r2.s3, r3.s3);\n"
     "            vstore4(($X4)(l0.lo, l1.lo), 0, o);\n"
@@ -203,7 +205,7 @@ static const char PACK_TRANSPOSE[] =
     "            vstore4(($X4)(h0.lo, h1.lo), 0, o + 2 * $W);\n"
     "            vstore4(($X4)(h0.hi, h1.hi), 0, o + 3 * $W);\n"
     "        }\n"
-    "        for (; k < count; k++, o += $W) vstore4(($X4)(s0[k], s1[k], s2[k], s3[k]), 0, o);\n"
+    "        for (; k < count; k++, o += $W) vstore4(($X4)($F(s0[k]), $F(s1[k]), $F(s2[k]), $F(s3[k])), 0, o);\n"
     "    }\n"
     "}\n\n";
 
@@ -233,14 +235,23 @@ static const char FILL_ALONG[] = "DEVICE_FN void $N_fill$S($P, i64 z, i64 first,
                                  "    }\n"
                                  "}\n\n";
 
+/* What an operand is loaded as. */
+static const char *memory_of(const wg_gemm_operand *o, wg_gemm_type type) {
+    return o->widen ? "ushort" : TYPES[type].calc;
+}
+
 /* panels: how many are packed at a time; kc: the most that k goes on in one. */
 static void print_pack(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, int operand, int width, int distance,
                        int panels, int kc) {
     const wg_gemm_operand *o = &print->operand[operand];
+    char same[24]; /* a conversion that changes nothing */
+    snprintf(same, sizeof same, "convert_%s", TYPES[type].vector);
     word w[] = {{'V', TYPES[type].value, 0},
                 {'O', NULL, 0},
                 {'N', print->name, 0},
                 {'S', operand == 0 ? "_a" : "_b", 0},
+                {'M', memory_of(o, type), 0},
+                {'F', o->widen ? o->widen : same, 0},
                 {'T', TYPES[type].calc, 0},
                 {'X', TYPES[type].vector, 0},
                 {'W', NULL, width},
@@ -345,8 +356,9 @@ static void print_block_loop(wg_str *out, const wg_gemm_print *print, wg_gemm_ty
         wg_str_addf(out,
                     "        GLOBAL const %s *%s = (GLOBAL const %s *)%s + (p.v[%d] + z0 * p.v[%d] + z1 * p.v[%d] + "
                     "z2 * p.v[%d] + %s);\n",
-                    TYPES[type].calc, operands[i].name, TYPES[type].calc, print->operand[i].buffer,
-                    print->base + operands[i].offset, batch, batch + 1, batch + 2, operands[i].start);
+                    memory_of(&print->operand[i], type), operands[i].name, memory_of(&print->operand[i], type),
+                    print->operand[i].buffer, print->base + operands[i].offset, batch, batch + 1, batch + 2,
+                    operands[i].start);
     }
 }
 
@@ -485,7 +497,9 @@ static const char SIMT_BODY[] =
 static void print_element(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, int operand) {
     const char *at = operand == 0 ? "i0 + ai" : "j0 + bj", *k = operand == 0 ? "k0 + ak" : "k0 + bk";
     if (print->operand[operand].buffer) {
-        wg_str_add(out, operand == 0 ? "a[ai * a_row + (k0 + ak) * a_col]" : "b[(k0 + bk) * b_row + bj * b_col]");
+        const char *widen = print->operand[operand].widen;
+        wg_str_addf(out, "%s(%s)", widen ? widen : "",
+                    operand == 0 ? "a[ai * a_row + (k0 + ak) * a_col]" : "b[(k0 + bk) * b_row + bj * b_col]");
     } else {
         bool across = print->operand[operand].across;
         wg_str_addf(out, "(%s)%s_%c(%s, z, %s, %s)", TYPES[type].calc, print->name, operand == 0 ? 'a' : 'b',

@@ -7,6 +7,8 @@
  * printed before. Every element is one chain
  * acc = fma(a[k], b[k], acc) for k = 0.. K-1 from 0, so all forms, tiles and shapes agree to the bit (integers wrap).
  *
+ * Operands that lie in memory as 16-bit floats are f32 from where they are loaded on.
+ *
  * Texts hold no sizes: a text depends on wg_gemm_text alone, everything else arrives in the i64 parameters.
  */
 #ifndef WG_KERNELS_GEMM_H
@@ -78,6 +80,7 @@ typedef struct wg_gemm_plan {
  * the simd form 16 values, n of them real; in the simt form one. z is the number of the product. */
 typedef struct wg_gemm_operand {
     const char *buffer; /* its name; NULL: made by the function */
+    const char *widen;  /* of 16-bit floats in memory: f(h) is the float of the bits h, f4(v) of four; else NULL */
     bool across;        /* values lie along the rows of A or the columns of B, and row is a k; else along k */
 } wg_gemm_operand;
 

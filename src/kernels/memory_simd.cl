@@ -148,6 +148,33 @@ WG_ARGMAX(i32, int)
 WG_MEMORY(i64, vi64, long, , )
 WG_ALL_ACROSS(i64, long)
 WG_ARGMAX(i64, long)
+//@ memory_f16 : memory memory_f32 f16
+#define WG_WIDEN_F16(v) widen_f16(convert_uint16(v))
+#define WG_BITS_F16(x) convert_ushort16(bits_f16(x))
+WG_MEMORY(f16, vf32, ushort, WG_WIDEN_F16, WG_BITS_F16)
+// For products, which load other numbers of elements: widen_f16 of them.
+#define WG_F16_TO_FLOAT(n)                                                                                             \
+    DEVICE_FN float##n f16_to_float##n(ushort##n v) {                                                                  \
+        const uint##n h = convert_uint##n(v), magnitude = (h & 0x7fffu) << 13;                                         \
+        const uint##n moved = magnitude + (magnitude >= 0x0f800000u ? (uint##n)(0x70000000u) : (uint##n)(0x38000000u)); \
+        const float##n small = as_float##n(magnitude + 0x38800000u) - 0x1p-14f;                                        \
+        const uint##n bits = magnitude < 0x00800000u ? as_uint##n(small) : moved;                                      \
+        return as_float##n(bits | ((h & 0x8000u) << 16));                                                              \
+    }
+WG_F16_TO_FLOAT()
+WG_F16_TO_FLOAT(2)
+WG_F16_TO_FLOAT(4)
+WG_F16_TO_FLOAT(8)
+WG_F16_TO_FLOAT(16)
+//@ memory_bf16 : memory memory_f32 bf16
+#define WG_WIDEN_BF16(v) widen_bf16(convert_uint16(v))
+#define WG_BITS_BF16(x) convert_ushort16(bits_bf16(x))
+WG_MEMORY(bf16, vf32, ushort, WG_WIDEN_BF16, WG_BITS_BF16)
+#define bf16_to_float(v) as_float(convert_uint(v) << 16)
+#define bf16_to_float2(v) as_float2(convert_uint2(v) << 16)
+#define bf16_to_float4(v) as_float4(convert_uint4(v) << 16)
+#define bf16_to_float8(v) as_float8(convert_uint8(v) << 16)
+#define bf16_to_float16(v) as_float16(convert_uint16(v) << 16)
 //@ memory_u8 : memory memory_i32
 WG_MEMORY(u8, vi32, uchar, convert_int16, convert_uchar16)
 //@ memory_bool : memory

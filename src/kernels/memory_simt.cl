@@ -220,6 +220,16 @@ WG_MEMORY(i64, vi64, i64, , )
 WG_FOURS_OF_PAIRS(i64, vi64, i64, i64x2)
 WG_ALL_ACROSS(i64, i64)
 WG_ARGMAX(i64, i64)
+//@ memory_f16 : memory memory_f32 f16
+#define WG_BITS_F16(x) ((ushort)bits_f16(x))
+WG_MEMORY(f16, vf32, ushort, widen_f16, WG_BITS_F16)
+WG_FOURS(f16, vf32, ushort, ushort4, widen_f16, WG_BITS_F16)
+#define f16_to_float(h) widen_f16(h)
+//@ memory_bf16 : memory memory_f32 bf16
+#define WG_BITS_BF16(x) ((ushort)bits_bf16(x))
+WG_MEMORY(bf16, vf32, ushort, widen_bf16, WG_BITS_BF16)
+WG_FOURS(bf16, vf32, ushort, ushort4, widen_bf16, WG_BITS_BF16)
+#define bf16_to_float(h) widen_bf16(h)
 //@ memory_u8 : memory memory_i32
 WG_MEMORY(u8, vi32, uchar, (vi32), (uchar))
 WG_FOURS(u8, vi32, uchar, uchar4, (vi32), (uchar))

@@ -15,7 +15,7 @@ wg_tensor *wg_dropout(wg_tensor *a, double p, bool training) {
         wg_ctx_fail(ctx, WG_ERR_ARG, "dropout: the probability %g is outside [0,1]", p);
         return NULL;
     }
-    if (d != WG_F32 && d != WG_F64) {
+    if (!wg_dtype_is_float(d)) {
         wg_ctx_fail(ctx, WG_ERR_DTYPE, "dropout: takes floating dtypes, not %s", wg_dtype_name(d));
         return NULL;
     }

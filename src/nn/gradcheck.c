@@ -119,7 +119,7 @@ static wg_status call(check *c, wg_tensor **out) {
         wg_status status = wg_error_status(c->ctx);
         return status != WG_OK ? status : wg_ctx_fail(c->ctx, WG_ERR_ARG, "%s: the function gave NULL", c->name);
     }
-    if (wg_dtype_of(t) != WG_F64 && wg_dtype_of(t) != WG_F32) {
+    if (!wg_dtype_is_float(wg_dtype_of(t))) {
         return wg_ctx_fail(c->ctx, WG_ERR_DTYPE, "%s: the function gave %s, which has no gradient", c->name,
                            wg_dtype_name(wg_dtype_of(t)));
     }

@@ -31,8 +31,10 @@ wg_tensor *wg_mse_loss(wg_tensor *a, wg_tensor *b, wg_reduction reduction) {
         return NULL;
     }
     temporaries t = {0};
-    wg_tensor *each = temporary(&t, wg_square(temporary(&t, wg_sub(a, b))));
-    return finish(&t, reduced(&t, each, reduction, NULL));
+    wg_dtype d = wg_promote_types(wg_dtype_of(a), wg_dtype_of(b));
+    wg_tensor *x = widened(&t, a), *y = widened(&t, b);
+    wg_tensor *each = temporary(&t, wg_square(temporary(&t, wg_sub(x, y))));
+    return finish(&t, as(&t, reduced(&t, each, reduction, NULL), d));
 }
 
 /* ---- cross entropy -------------------------------------------------------------------------------------------------- */
@@ -50,7 +52,7 @@ static bool cross_entropy_takes(wg_tensor *logits, wg_tensor *target, const wg_c
     }
     if (!target) {
         wg_ctx_fail(ctx, WG_ERR_ARG, "cross_entropy: operand 2 is NULL");
-    } else if (d != WG_F32 && d != WG_F64) {
+    } else if (!wg_dtype_is_float(d)) {
         wg_ctx_fail(ctx, WG_ERR_DTYPE, "cross_entropy: logits are floating, not %s", wg_dtype_name(d));
     } else if (index != WG_I64 && index != WG_I32) {
         wg_ctx_fail(ctx, WG_ERR_DTYPE, "cross_entropy: targets are i64 or i32, not %s", wg_dtype_name(index));
@@ -72,11 +74,10 @@ static bool cross_entropy_takes(wg_tensor *logits, wg_tensor *target, const wg_c
  * over all classes. The class is found by comparing, so that the whole row is one kernel, without a gather. */
 static wg_tensor *row_losses(temporaries *t, wg_tensor *logits, wg_tensor *target, double smoothing) {
     wg_ctx *ctx = wg_context(logits);
-    wg_dtype d = wg_dtype_of(logits);
     int64_t classes = wg_size(logits, -1);
-    wg_tensor *log_p = temporary(t, wg_log_softmax(logits, -1));
+    wg_tensor *log_p = widened(t, temporary(t, wg_log_softmax(logits, -1)));
     wg_tensor *hit = temporary(t, wg_cast(temporary(t, wg_one_hot(target, classes)), WG_BOOL));
-    wg_tensor *zero = temporary(t, wg_zeros(ctx, d, WG_SHAPE()));
+    wg_tensor *zero = temporary(t, wg_zeros(ctx, wg_dtype_of(log_p), WG_SHAPE()));
     wg_tensor *of_target = temporary(t, wg_where(hit, log_p, zero));
     wg_tensor *loss = temporary(t, wg_neg(temporary(t, wg_sum(of_target, (int[]){-1}, 1, false))));
     if (smoothing == 0) {
@@ -94,10 +95,10 @@ wg_tensor *wg_cross_entropy(wg_tensor *logits, wg_tensor *target, const wg_cross
         return NULL;
     }
     temporaries t = {0};
-    wg_tensor *zero = temporary(&t, wg_zeros(wg_context(logits), wg_dtype_of(logits), WG_SHAPE()));
+    wg_tensor *zero = temporary(&t, wg_zeros(wg_context(logits), wide(wg_dtype_of(logits)), WG_SHAPE()));
     wg_tensor *counts = temporary(&t, wg_ne_scalar(target, (double)o.ignore_index));
     wg_tensor *rows = row_losses(&t, logits, target, o.label_smoothing);
     wg_tensor *each = temporary(&t, wg_where(counts, rows, zero));
     wg_tensor *divisor = o.reduction == WG_MEAN ? temporary(&t, wg_sum(counts, NULL, 0, false)) : NULL;
-    return finish(&t, reduced(&t, each, o.reduction, divisor));
+    return finish(&t, as(&t, reduced(&t, each, o.reduction, divisor), wg_dtype_of(logits)));
 }

@@ -2,7 +2,7 @@
 #ifndef WG_NN_TEMPORARIES_H
 #define WG_NN_TEMPORARIES_H
 
-#include <wengert/tensor.h>
+#include <wengert/ops.h>
 
 enum { MAX_TEMPORARIES = 24 };
 
@@ -18,6 +18,15 @@ static inline wg_tensor *temporary(temporaries *t, wg_tensor *handle) {
     }
     return handle;
 }
+
+/* handle, if it has that dtype, else converted. */
+static inline wg_tensor *as(temporaries *t, wg_tensor *handle, wg_dtype dtype) {
+    return !handle || wg_dtype_of(handle) == dtype ? handle : temporary(t, wg_cast(handle, dtype));
+}
+
+/* What composites of a dtype are computed in: those of 16-bit floats are rounded once, at the end. */
+static inline wg_dtype wide(wg_dtype d) { return d == WG_F16 || d == WG_BF16 ? WG_F32 : d; }
+static inline wg_tensor *widened(temporaries *t, wg_tensor *handle) { return as(t, handle, wide(wg_dtype_of(handle))); }
 
 /* Frees all but the result, and returns that. */
 static inline wg_tensor *finish(temporaries *t, wg_tensor *result) {

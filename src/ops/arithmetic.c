@@ -244,7 +244,7 @@ wg_tensor *wg_pow_scalar(wg_tensor *a, double b) {
     } else if (b == -1) {
         r = wg_reciprocal(base);
     } else if (b == -2) {
-        r = wg_reciprocal(wg_square(base));
+        r = wg_op_as(wg_reciprocal(wg_square(wg_op_widened(base))), d);
     } else {
         r = wg_op_map1(g, &pow_scalar_op, base, d, b, 0);
     }

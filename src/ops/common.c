@@ -127,6 +127,8 @@ wg_tensor *wg_op_map1(wg_graph *g, const wg_op *op, wg_tensor *a, wg_dtype dtype
     return wg_op_map(g, op, &call, 0, dtype);
 }
 
+wg_tensor *wg_op_as(wg_tensor *a, wg_dtype dtype) { return !a || wg_op_dtype(a) == dtype ? a : wg_cast(a, dtype); }
+
 wg_tensor *wg_op_where_or_zero(wg_tensor *cond, wg_tensor *t) {
     return t ? wg_where(cond, t, wg_op_zeros(t->graph, wg_op_dtype(t), &(wg_shape){0})) : NULL;
 }

@@ -46,6 +46,12 @@ bool wg_op_creatable(wg_graph *g, const char *op, wg_dtype dtype, const wg_shape
 wg_tensor *wg_op_map(wg_graph *g, const wg_op *op, wg_call *call, int first, wg_dtype compute);
 /* A map of one tensor, computed in and giving dtype; scalars b and c (0 if it has none). */
 wg_tensor *wg_op_map1(wg_graph *g, const wg_op *op, wg_tensor *a, wg_dtype dtype, double b, double c);
+/* a itself if it has that dtype, else converted. NULL for NULL. */
+wg_tensor *wg_op_as(wg_tensor *a, wg_dtype dtype);
+/* a, or a 16-bit a as f32: for composites, which are rounded once, at their end. */
+static inline wg_tensor *wg_op_widened(wg_tensor *a) {
+    return a ? wg_op_as(a, wg_dtype_compute(wg_op_dtype(a))) : NULL;
+}
 /* Zeros that need no context at hand. */
 wg_tensor *wg_op_zeros(wg_graph *g, wg_dtype dtype, const wg_shape *shape);
 /* A view that shows a as it is: a new handle where an op has nothing to do. */

@@ -55,7 +55,8 @@ static wg_dtype scalar_compare_dtype(wg_dtype a, double b) {
 
 static wg_x compare_scalar(wg_expr *x, wg_prim prim, const wg_node *n) {
     wg_dtype d = (wg_dtype)n->attr[0];
-    return wg_x_binary(x, prim, wg_x_cast(x, wg_x_in(x, 0), d), wg_x_scalar(x, 0, d));
+    wg_x b = wg_x_cast(x, wg_x_scalar(x, 0, d), d); /* a 16-bit float is compared with one */
+    return wg_x_binary(x, prim, wg_x_cast(x, wg_x_in(x, 0), d), b);
 }
 
 static wg_tensor *scalar_comparison(const wg_op *op, wg_tensor *a, double b) {

@@ -53,7 +53,7 @@ wg_tensor *wg_full_like(wg_tensor *t, double value) {
 /* ---- arange --------------------------------------------------------------------------------------------------------- */
 
 static wg_x emit_arange(wg_expr *x, const wg_node *n) {
-    wg_dtype d = (wg_dtype)n->dtype;
+    wg_dtype d = wg_dtype_compute((wg_dtype)n->dtype);
     wg_x steps = wg_x_binary(x, WG_P_MUL, wg_x_cast(x, wg_x_coord(x, 0), d), wg_x_scalar(x, 1, d));
     return wg_x_binary(x, WG_P_ADD, wg_x_scalar(x, 0, d), steps);
 }
@@ -97,9 +97,16 @@ static wg_x uniform(wg_expr *x, wg_dtype d, int words, int offset) {
     return wg_x_random(x, d, word);
 }
 
+/* 16-bit floats take as many of the upper bits as they can hold: a number that were rounded could become 1. */
 static wg_x emit_rand(wg_expr *x, const wg_node *n) {
     wg_dtype d = (wg_dtype)n->dtype;
-    return uniform(x, d, d == WG_F64 ? 2 : 1, 0);
+    wg_x u = uniform(x, d, d == WG_F64 ? 2 : 1, 0);
+    if (!wg_dtype_is_half(d)) {
+        return u;
+    }
+    double steps = d == WG_F16 ? 0x1p11 : 0x1p8;
+    wg_x step = wg_x_cast(x, wg_x_binary(x, WG_P_MUL, u, wg_x_const(x, d, steps)), WG_I32);
+    return wg_x_binary(x, WG_P_MUL, wg_x_cast(x, step, WG_F32), wg_x_const(x, d, 1 / steps));
 }
 
 /* Box & Muller 1958: sqrt(-2 log(1 - u)) cos(2 pi v). 1 - u is never 0. */

@@ -302,14 +302,16 @@ wg_tensor *wg_index_add(wg_tensor *a, int dim, wg_tensor *index, wg_tensor *src)
     if (!wg_scope_push(g)) {
         return NULL;
     }
-    /* The kernel walks its operands row by row. */
-    wg_call call = {.in = {wg_contiguous(a), wg_contiguous(wg_cast(index, WG_I64)), wg_contiguous(src)},
+    /* The kernel walks its operands row by row, and adds up in its result's memory: 16-bit floats would be rounded each time. */
+    wg_dtype compute = wg_dtype_compute(wg_op_dtype(a));
+    wg_call call = {.in = {wg_contiguous(wg_op_as(a, compute)), wg_contiguous(wg_cast(index, WG_I64)),
+                           wg_contiguous(wg_op_as(src, compute))},
                     .nin = 3,
-                    .dtype = wg_op_dtype(a),
+                    .dtype = compute,
                     .shape = *wg_op_shape(a),
                     .attr = {d}};
     bool ok = call.in[0] && call.in[1] && call.in[2];
-    return wg_op_leave(g, ok ? wg_record(g, &index_add_op, &call) : NULL);
+    return wg_op_leave(g, ok ? wg_op_as(wg_record(g, &index_add_op, &call), wg_op_dtype(a)) : NULL);
 }
 
 /* ---- embedding, one_hot --------------------------------------------------------------------------------------------- */

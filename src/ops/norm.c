@@ -1,7 +1,7 @@
 /*
  * layer_norm and rms_norm: composites of reductions and maps over the last dimensions, which the scheduler fuses into one
  * kernel. Bringing x to unit scale is a node with a gradient of its own, made from its result and the scale; weight and
- * bias are ordinary ops after it.
+ * bias are ordinary ops after it. 16-bit floats are rounded once, at the end.
  */
 #include "ops/common.h"
 
@@ -91,10 +91,10 @@ static wg_tensor *norm(const wg_op *op, wg_tensor *x, wg_shape shape, wg_tensor 
     if (!takes(g, op->name, x, &shape, affine, 2) || !wg_scope_push(g)) {
         return NULL;
     }
-    wg_tensor *y = normalize(g, op, x, shape.rank, op == &layer_norm_op, eps);
-    y = weight ? wg_mul(y, weight) : y;
-    y = bias ? wg_add(y, bias) : y;
-    return wg_op_leave(g, y);
+    wg_tensor *y = normalize(g, op, wg_op_widened(x), shape.rank, op == &layer_norm_op, eps);
+    y = weight ? wg_mul(y, wg_op_widened(weight)) : y;
+    y = bias ? wg_add(y, wg_op_widened(bias)) : y;
+    return wg_op_leave(g, wg_op_as(y, wg_op_dtype(x)));
 }
 
 wg_layer_norm_opts wg_layer_norm_defaults(void) { return (wg_layer_norm_opts){.eps = 1e-5}; }

@@ -42,7 +42,7 @@ static wg_tensor *reduce(wg_graph *g, const wg_op *op, wg_tensor *a, wg_dtype co
         return NULL;
     }
     const wg_shape *from = wg_op_shape(a), to = reduced(from, sp.mask, keepdim);
-    wg_tensor *r = wg_op_dtype(a) == compute ? a : wg_cast(a, compute);
+    wg_tensor *r = wg_op_as(a, compute);
     if (r && sp.count != 1) {
         wg_call call = {.in = {r},
                         .nin = 1,
@@ -51,9 +51,7 @@ static wg_tensor *reduce(wg_graph *g, const wg_op *op, wg_tensor *a, wg_dtype co
                         .attr = {sp.mask}};
         r = wg_record(g, op, &call);
     }
-    if (r && wg_op_dtype(r) != result) {
-        r = wg_cast(r, result);
-    }
+    r = wg_op_as(r, result);
     if (r && (r == a || !wg_shape_equal(wg_op_shape(r), &to))) {
         r = wg_reshape(r, to);
     }
@@ -81,10 +79,12 @@ wg_tensor *wg_mean(wg_tensor *a, const int *dims, int ndims, bool keepdim) {
     if (!wg_check("mean", &g, &a, 1) || !wg_op_floats_only(g, "mean", a) || !span_of(g, "mean", a, dims, ndims, &sp)) {
         return NULL;
     }
-    wg_tensor *sum = reduce(g, &sum_op, a, wg_op_dtype(a), wg_op_dtype(a), sp, keepdim);
-    wg_tensor *mean = wg_div_scalar(sum, (double)sp.count);
-    wg_free(sum);
-    return mean;
+    if (!wg_scope_push(g)) {
+        return NULL;
+    }
+    wg_dtype d = wg_dtype_compute(wg_op_dtype(a)); /* a sum may be larger than any number of a 16-bit float */
+    wg_tensor *mean = wg_div_scalar(reduce(g, &sum_op, a, d, d, sp, keepdim), (double)sp.count);
+    return wg_op_leave(g, wg_op_as(mean, wg_op_dtype(a)));
 }
 
 wg_tensor *wg_var(wg_tensor *a, const int *dims, int ndims, double correction, bool keepdim) {
@@ -95,8 +95,9 @@ wg_tensor *wg_var(wg_tensor *a, const int *dims, int ndims, double correction, b
         return NULL;
     }
     double divisor = (double)sp.count - correction;
-    wg_tensor *squares = wg_square(wg_sub(a, wg_mean(a, dims, ndims, true)));
-    return wg_op_leave(g, wg_div_scalar(wg_sum(squares, dims, ndims, keepdim), divisor > 0 ? divisor : 0));
+    wg_tensor *x = wg_op_widened(a), *squares = wg_square(wg_sub(x, wg_mean(x, dims, ndims, true)));
+    wg_tensor *var = wg_div_scalar(wg_sum(squares, dims, ndims, keepdim), divisor > 0 ? divisor : 0);
+    return wg_op_leave(g, wg_op_as(var, wg_op_dtype(a)));
 }
 
 /* ---- amax, amin, argmax --------------------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /*
  * The softmax family: composites of reductions and maps over one axis, which the scheduler fuses into one kernel. softmax
- * and log_softmax have gradients of their own, made from the result alone; logsumexp's is the composite's.
+ * and log_softmax have gradients of their own, made from the result alone; logsumexp's is the composite's. 16-bit floats are
+ * rounded once, at the end.
  */
 #include "ops/common.h"
 
@@ -49,7 +50,7 @@ static wg_tensor *soft(const wg_op *op, wg_tensor *a, int dim, wg_tensor *(*valu
         return NULL;
     }
     bool before = wg_graph_set_no_grad(g, true);
-    wg_tensor *y = value(a, dim);
+    wg_tensor *y = wg_op_as(value(wg_op_widened(a), dim), wg_op_dtype(a));
     wg_graph_set_no_grad(g, before);
     const int64_t attr[WG_MAX_ATTR] = {dim};
     return wg_op_leave(g, wg_record_custom(op, a, y, NULL, attr));
@@ -75,13 +76,13 @@ wg_tensor *wg_logsumexp(wg_tensor *a, const int *dims, int ndims, bool keepdim) 
         !wg_op_dim_mask(g, "logsumexp", a, dims, ndims, &mask) || !wg_scope_push(g)) {
         return NULL;
     }
-    wg_tensor *result;
+    wg_tensor *x = wg_op_widened(a), *result;
     if (wg_shape_numel(*wg_op_shape(a)) == 0) {
-        result = wg_log(wg_sum(wg_exp(a), dims, ndims, keepdim));
+        result = wg_log(wg_sum(wg_exp(x), dims, ndims, keepdim));
     } else {
-        wg_tensor *shift = shift_of(g, a, dims, ndims);
-        wg_tensor *sum = wg_log(wg_sum(wg_exp(wg_sub(a, shift)), dims, ndims, keepdim));
+        wg_tensor *shift = shift_of(g, x, dims, ndims);
+        wg_tensor *sum = wg_log(wg_sum(wg_exp(wg_sub(x, shift)), dims, ndims, keepdim));
         result = sum ? wg_add(sum, wg_reshape(shift, *wg_op_shape(sum))) : NULL;
     }
-    return wg_op_leave(g, result);
+    return wg_op_leave(g, wg_op_as(result, wg_op_dtype(a)));
 }

@@ -38,15 +38,15 @@ static void prepare(const wg_optim *o, wg_slot *s) {
 /* The corrections for the averages' start at 0 are numbers, so that a step's text is that of the step before. */
 static void update(const wg_optim *o, const wg_slot *s, wg_tensor *grad, wg_update *u) {
     const wg_adam_opts *opts = &o->opts.adam;
-    wg_tensor *p = s->param, *g = grad;
+    wg_tensor *p = u->old_param, *g = grad;
     if (opts->weight_decay != 0 && opts->decoupled) {
         p = with_cell(u, wg_mul_scalar(p, s->cell[DECAY]), s, DECAY);
     } else if (opts->weight_decay != 0) {
         g = wg_update_note(u, wg_add(g, wg_update_note(u, wg_mul_scalar(p, opts->weight_decay))));
     }
     wg_tensor *zero = s->first && s->second ? NULL : wg_update_note(u, wg_zeros_like(p));
-    u->first = lerp(u, s->first ? s->first : zero, g, 1 - opts->beta1);
-    u->second = mean_square(u, s->second ? s->second : zero, g, opts->beta2);
+    u->first = lerp(u, s->first ? u->old_first : zero, g, 1 - opts->beta1);
+    u->second = mean_square(u, s->second ? u->old_second : zero, g, opts->beta2);
     wg_tensor *second = wg_update_note(u, wg_sqrt(u->second));
     wg_tensor *root = with_cell(u, wg_div_scalar(second, s->cell[CORRECTION]), s, CORRECTION);
     wg_tensor *denominator = wg_update_note(u, wg_add_scalar(root, opts->eps));

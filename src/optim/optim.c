@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 
 #include <wengert/grad.h>
+#include <wengert/ops.h>
 #include <wengert/tensor.h>
 
 static bool is_param(wg_ctx *ctx, const char *name, const wg_tensor *t, size_t i) {
@@ -14,7 +15,7 @@ static bool is_param(wg_ctx *ctx, const char *name, const wg_tensor *t, size_t i
         wg_ctx_fail(ctx, WG_ERR_ARG, "%s: parameter %zu is NULL", name, i);
     } else if (wg_context(t) != ctx) {
         wg_ctx_fail(ctx, WG_ERR_ARG, "%s: parameter %zu belongs to another context", name, i);
-    } else if (d != WG_F32 && d != WG_F64) {
+    } else if (!wg_dtype_is_float(d)) {
         wg_ctx_fail(ctx, WG_ERR_DTYPE, "%s: parameter %zu is %s, not floating", name, i, wg_dtype_name(d));
     } else if (!wg_is_leaf(t)) {
         wg_ctx_fail(ctx, WG_ERR_GRAPH, "%s: parameter %zu was made by ops; only leaves can be assigned to", name, i);
@@ -71,11 +72,27 @@ static bool remember(wg_tensor **state, wg_tensor *v) {
     return ok;
 }
 
+static wg_tensor *as(wg_update *u, wg_tensor *t, wg_dtype dtype) {
+    return !t || wg_dtype_of(t) == dtype ? t : wg_update_note(u, wg_cast(t, dtype));
+}
+
+/* The update of a 16-bit parameter is computed in f32; its new value and its state are rounded once. */
+static void update(const wg_optim *o, const wg_slot *s, wg_update *u) {
+    wg_dtype d = wg_dtype_of(s->param), compute = d == WG_F16 || d == WG_BF16 ? WG_F32 : d;
+    u->old_param = as(u, s->param, compute);
+    u->old_first = as(u, s->first, compute);
+    u->old_second = as(u, s->second, compute);
+    o->update(o, s, as(u, wg_update_note(u, wg_grad(s->param)), compute), u);
+    u->param = as(u, u->param, d);
+    u->first = as(u, u->first, d);
+    u->second = as(u, u->second, d);
+}
+
 static bool step_one(wg_optim *o, wg_slot *s) {
     wg_update u = {0};
     s->steps++;
     o->prepare(o, s);
-    o->update(o, s, wg_update_note(&u, wg_grad(s->param)), &u);
+    update(o, s, &u);
     bool ok = u.param && remember(&s->first, u.first) && remember(&s->second, u.second) &&
               wg_assign(s->param, u.param) == WG_OK;
     s->steps -= !ok;

@@ -12,13 +12,14 @@ typedef struct wg_slot {
     double cell[3]; /* numbers of the update that change from step to step */
 } wg_slot;
 
-/* One step of one parameter under construction: the handles made on the way (17 in the first step of Adam with decay), and
- * what is to be assigned. */
-enum { WG_UPDATE_HANDLES = 18 };
+/* One step of one parameter under construction: the handles made on the way (17 in the first step of Adam with decay, and 7
+ * conversions of 16-bit floats), the values it starts from, and what is to be assigned. */
+enum { WG_UPDATE_HANDLES = 25 };
 typedef struct wg_update {
     wg_tensor *handle[WG_UPDATE_HANDLES];
     int count;
-    wg_tensor *param, *first, *second; /* new values; NULL for what the slot does not have */
+    wg_tensor *old_param, *old_first, *old_second; /* the slot's, 16-bit floats as f32 */
+    wg_tensor *param, *first, *second;             /* new values; NULL for what the slot does not have */
 } wg_update;
 
 /* Notes a handle (NULL is allowed), to be freed when the step is recorded, and returns it. */
@@ -29,7 +30,7 @@ struct wg_optim {
     double lr;
     /* Sets the cells for the step that s->steps counts. */
     void (*prepare)(const wg_optim *o, wg_slot *s);
-    /* Fills in the new values; param NULL on error. Scalars that change are those of the cells. */
+    /* Fills in the new values, made of the old ones; param NULL on error. Scalars that change are those of the cells. */
     void (*update)(const wg_optim *o, const wg_slot *s, wg_tensor *grad, wg_update *u);
     union {
         wg_sgd_opts sgd;

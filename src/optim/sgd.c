@@ -14,18 +14,18 @@ static void update(const wg_optim *o, const wg_slot *s, wg_tensor *grad, wg_upda
     const wg_sgd_opts *opts = &o->opts.sgd;
     wg_tensor *d = grad;
     if (opts->weight_decay != 0) {
-        d = add_scaled(u, d, s->param, opts->weight_decay);
+        d = add_scaled(u, d, u->old_param, opts->weight_decay);
     }
     if (opts->momentum != 0) {
         u->first = d; /* the first step's */
         if (s->first) {
-            wg_tensor *old = wg_update_note(u, wg_mul_scalar(s->first, opts->momentum));
+            wg_tensor *old = wg_update_note(u, wg_mul_scalar(u->old_first, opts->momentum));
             u->first = add_scaled(u, old, d, 1 - opts->dampening);
         }
         d = opts->nesterov ? add_scaled(u, d, u->first, opts->momentum) : u->first;
     }
     wg_tensor *change = wg_replay_scalar(wg_update_note(u, wg_mul_scalar(d, s->cell[0])), &s->cell[0]);
-    u->param = wg_update_note(u, wg_add(s->param, change));
+    u->param = wg_update_note(u, wg_add(u->old_param, change));
 }
 
 static void prepare(const wg_optim *o, wg_slot *s) { s->cell[0] = -o->lr; }

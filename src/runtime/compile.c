@@ -102,6 +102,16 @@ static wg_gemm_type gemm_type(uint8_t dtype) {
     return dtype == WG_F64 ? WG_GEMM_F64 : dtype == WG_I32 ? WG_GEMM_I32 : dtype == WG_I64 ? WG_GEMM_I64 : WG_GEMM_F32;
 }
 
+/* An operand of a product as its kernel has it; name: of its buffer. */
+static wg_gemm_operand gemm_operand(const wg_lowered *l, int k, const char *name) {
+    wg_dtype dtype = l->operand[k] < 0 ? WG_F32 : (wg_dtype)l->buffers[l->operand[k]].dtype;
+    return (wg_gemm_operand){.buffer = l->operand[k] < 0 ? NULL : name,
+                             .widen = dtype == WG_F16    ? "f16_to_float"
+                                      : dtype == WG_BF16 ? "bf16_to_float"
+                                                         : NULL,
+                             .across = l->across[k]};
+}
+
 static void print_matmul(const wg_engine *e, const wg_lowered *l, int base, const wg_gemm_text *text,
                          wg_kernel_want *want) {
     wg_str params = {0}, args = {0};
@@ -112,13 +122,12 @@ static void print_matmul(const wg_engine *e, const wg_lowered *l, int base, cons
     for (int i = 0; i < 3; i++) {
         snprintf(names[i], sizeof names[i], "b%d", number[i]);
     }
-    wg_gemm_print print = {
-        .name = WG_NAME_MARK,
-        .params = wg_str_text(&params),
-        .args = wg_str_text(&args),
-        .base = base,
-        .operand = {{number[0] < 0 ? NULL : names[0], l->across[0]}, {number[1] < 0 ? NULL : names[1], l->across[1]}},
-        .scratch = names[2]};
+    wg_gemm_print print = {.name = WG_NAME_MARK,
+                           .params = wg_str_text(&params),
+                           .args = wg_str_text(&args),
+                           .base = base,
+                           .operand = {gemm_operand(l, 0, names[0]), gemm_operand(l, 1, names[1])},
+                           .scratch = names[2]};
     wg_gemm_print_text(&want->body, text, &print);
     want->body.failed = want->body.failed || params.failed || args.failed;
     wg_str_free(&params);

@@ -24,6 +24,7 @@ static void enter_batch(const wg_product *t, int64_t z, int64_t *a, int64_t *b) 
 
 /* An operand as a product's rows find it: element (i, j) of it is at from[at + i * row + j * col]. */
 typedef struct operand {
+    wg_dtype dtype;
     const void *from;
     int64_t at, row, col;
 } operand;
@@ -45,7 +46,7 @@ static operand make_operand(const wg_lowered *l, int k, wg_machine *m, int64_t z
             wg_lanes_store(dtype, to, at, n, wg_machine_value(m, i, n));
         }
     }
-    return (operand){to, 0, turned ? 1 : length, turned ? length : 1};
+    return (operand){dtype, to, 0, turned ? 1 : length, turned ? length : 1};
 }
 
 static void multiply(wg_machine *m, const wg_product *t, int64_t z, const operand *a, const operand *b) {
@@ -53,8 +54,8 @@ static void multiply(wg_machine *m, const wg_product *t, int64_t z, const operan
     for (int64_t row = 0; row < t->m; row++) {
         wg_machine_enter_row(m, z * t->m + row);
         for (int64_t col = 0; col < t->n; col += WG_WIDE) {
-            wg_strip x = {a->from, a->at + row * a->row, a->col, 0};
-            wg_strip y = {b->from, b->at + col * b->col, b->row, b->col};
+            wg_strip x = {a->dtype, a->from, a->at + row * a->row, a->col, 0};
+            wg_strip y = {b->dtype, b->from, b->at + col * b->col, b->row, b->col};
             wg_lanes_product(dtype, &x, &y, t->k, block_at(col, t->n), &m->x[0]);
             wg_machine_finish(m, col, block_at(col, t->n));
         }
@@ -91,6 +92,8 @@ static bool prepare(const wg_step *step, const int64_t *params, char *const *mem
     return space != NULL;
 }
 
+static wg_dtype buffer_dtype(const wg_lowered *l, int k) { return (wg_dtype)l->buffers[l->operand[k]].dtype; }
+
 static bool run_matmul(const wg_step *step, const int64_t *params, char *const *mem, wg_room *room) {
     const wg_product *t = &step->product;
     const wg_lowered *l = &step->l;
@@ -106,10 +109,12 @@ static bool run_matmul(const wg_step *step, const int64_t *params, char *const *
     for (int64_t z = 0; z < batches; z++) {
         int64_t a_start = gemm[WG_GEMM_P_A_OFFSET], b_start = gemm[WG_GEMM_P_B_OFFSET];
         enter_batch(t, z, &a_start, &b_start);
-        operand a = wg_makes_operand(l, 0) ? make_operand(l, 0, &r.machine[0], z, t->m, t->k, r.made[0])
-                                           : (operand){mem[l->operand[0]], a_start, t->a_row, t->a_col};
-        operand b = wg_makes_operand(l, 1) ? make_operand(l, 1, &r.machine[1], z, t->k, t->n, r.made[1])
-                                           : (operand){mem[l->operand[1]], b_start, t->b_row, t->b_col};
+        operand a = wg_makes_operand(l, 0)
+                        ? make_operand(l, 0, &r.machine[0], z, t->m, t->k, r.made[0])
+                        : (operand){buffer_dtype(l, 0), mem[l->operand[0]], a_start, t->a_row, t->a_col};
+        operand b = wg_makes_operand(l, 1)
+                        ? make_operand(l, 1, &r.machine[1], z, t->k, t->n, r.made[1])
+                        : (operand){buffer_dtype(l, 1), mem[l->operand[1]], b_start, t->b_row, t->b_col};
         multiply(&r.machine[2], t, z, &a, &b);
     }
     return true;

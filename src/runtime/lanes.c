@@ -11,6 +11,7 @@ typedef uint64_t u64;
 #include "kernels/elementary_f64.cl"
 
 #include "kernels/arithmetic.cl"
+#include "kernels/half.cl"
 
 /* In a switch: in this case every lane l of out->t becomes the value. */
 #define LANES(which, t, value)                                                                                         \
@@ -79,6 +80,15 @@ static void arithmetic_bool(wg_prim prim, const int32_t *a, const int32_t *b, wg
         LANES(WG_P_OR, i32, a[l] | b[l]);
         LANES(WG_P_NOT, i32, a[l] ^ 1);
         LANES(WG_P_ABS, i32, a[l]);
+    default:
+        break;
+    }
+}
+
+static void round_lanes(wg_prim prim, const float *a, wg_lanes *out) {
+    switch (prim) {
+        LANES(WG_P_ROUND_F16, f32, round_f16(a[l]));
+        LANES(WG_P_ROUND_BF16, f32, round_bf16(a[l]));
     default:
         break;
     }
@@ -199,6 +209,8 @@ void wg_lanes_apply(wg_prim prim, wg_dtype from, wg_dtype to, const wg_lanes *a,
         choose(from, a, b, c, out);
     } else if (prim == WG_P_CAST) {
         convert(from, to, a, out);
+    } else if (prim == WG_P_ROUND_F16 || prim == WG_P_ROUND_BF16) {
+        round_lanes(prim, a->f32, out);
     } else {
         arithmetic(prim, from, a, b, out);
     }
@@ -254,6 +266,8 @@ void wg_lanes_scalar(wg_dtype dtype, int64_t bits, wg_lanes *out) {
 
 void wg_lanes_load(wg_dtype dtype, const void *from, const int64_t *at, const int32_t *on, wg_lanes *out) {
     switch (dtype) {
+        READ(WG_F16, f32, uint16_t, widen_f16(e));
+        READ(WG_BF16, f32, uint16_t, widen_bf16(e));
         READ(WG_F32, f32, float, e);
         READ(WG_F64, f64, double, e);
         READ(WG_I32, i32, int32_t, e);
@@ -265,33 +279,48 @@ void wg_lanes_load(wg_dtype dtype, const void *from, const int64_t *at, const in
     }
 }
 
-#define WRITE(which, t, c)                                                                                             \
+/* In a switch: e, from a register, becomes an element of type c. */
+#define WRITE(which, t, c, value)                                                                                      \
     case which:                                                                                                        \
         for (int l = 0; l < n; l++) {                                                                                  \
-            ((c *)to)[at[l]] = (c)x->t[l];                                                                             \
+            const v##t e = x->t[l];                                                                                    \
+            ((c *)to)[at[l]] = (c)(value);                                                                             \
         }                                                                                                              \
         break
 
 void wg_lanes_store(wg_dtype dtype, void *to, const int64_t *at, int n, const wg_lanes *x) {
     switch (dtype) {
-        WRITE(WG_F32, f32, float);
-        WRITE(WG_F64, f64, double);
-        WRITE(WG_I32, i32, int32_t);
-        WRITE(WG_I64, i64, int64_t);
-        WRITE(WG_U8, i32, uint8_t);
-        WRITE(WG_BOOL, i32, uint8_t);
+        WRITE(WG_F16, f32, uint16_t, bits_f16(e));
+        WRITE(WG_BF16, f32, uint16_t, bits_bf16(e));
+        WRITE(WG_F32, f32, float, e);
+        WRITE(WG_F64, f64, double, e);
+        WRITE(WG_I32, i32, int32_t, e);
+        WRITE(WG_I64, i64, int64_t, e);
+        WRITE(WG_U8, i32, uint8_t, e);
+        WRITE(WG_BOOL, i32, uint8_t, e);
     default:
         break;
     }
 }
 
+#define ELEMENT(t)                                                                                                     \
+    static v##t element_##t(const wg_strip *s, int64_t i) { return ((const v##t *)s->from)[i]; }
+ELEMENT(f64)
+ELEMENT(i32)
+ELEMENT(i64)
+
+static float element_f32(const wg_strip *s, int64_t i) {
+    uint16_t half = s->dtype == WG_F32 ? 0 : ((const uint16_t *)s->from)[i];
+    return s->dtype == WG_F16 ? widen_f16(half) : s->dtype == WG_BF16 ? widen_bf16(half) : ((const float *)s->from)[i];
+}
+
+/* In a switch: value is made of an element x of a and y of b, and of the sum so far. */
 #define PRODUCT(which, t, value)                                                                                       \
     case which:                                                                                                        \
         for (int64_t j = 0; j < k; j++) {                                                                              \
-            const v##t *p = (const v##t *)a->from + a->at + j * a->step;                                               \
-            const v##t *q = (const v##t *)b->from + b->at + j * b->step;                                               \
             for (int l = 0; l < n; l++) {                                                                              \
-                const v##t x = p[l * a->lane], y = q[l * b->lane], sum = out->t[l];                                    \
+                const v##t x = element_##t(a, a->at + j * a->step + l * a->lane);                                      \
+                const v##t y = element_##t(b, b->at + j * b->step + l * b->lane), sum = out->t[l];                     \
                 out->t[l] = (value);                                                                                   \
             }                                                                                                          \
         }                                                                                                              \

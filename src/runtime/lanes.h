@@ -9,7 +9,7 @@
 
 enum { WG_WIDE = 16 };
 
-/* A register. u8 computes in i32; a bool is 0 or 1 in i32. */
+/* A register. u8 computes in i32, 16-bit floats in f32; a bool is 0 or 1 in i32. */
 typedef union wg_lanes {
     int32_t i32[WG_WIDE];
     int64_t i64[WG_WIDE];
@@ -35,11 +35,12 @@ void wg_lanes_store(wg_dtype dtype, void *to, const int64_t *at, int n, const wg
 
 /* Elements for a product: at step j lane l is element at + j * step + l * lane. */
 typedef struct wg_strip {
+    wg_dtype dtype;
     const void *from;
     int64_t at, step, lane;
 } wg_strip;
 
-/* In each of the first n lanes the chain sum = fma(a[j], b[j], sum) for j = 0 .. k-1, from 0. Integers wrap. */
+/* Of operands that are computed in dtype: in each of the first n lanes the chain sum = fma(a[j], b[j], sum) for j = 0 .. k-1, from 0. Integers wrap. */
 void wg_lanes_product(wg_dtype dtype, const wg_strip *a, const wg_strip *b, int64_t k, int n, wg_lanes *out);
 
 /*

@@ -16,14 +16,15 @@ static int64_t outer_batches(const wg_product *m) {
 bool wg_library_takes(const wg_dev *dev, const wg_step *step, wg_gemm_call *out) {
     const wg_product *m = &step->product;
     const wg_loop *loop = &step->l.loop;
-    /* A product alone: of bytes, one value, stored as it is. */
+    /* A product alone: of bytes, one value, stored as it is, or rounded to its dtype, which a library does itself. */
+    wg_dtype dtype = (wg_dtype)step->l.buffers[0].dtype;
     bool alone = !wg_makes_operand(&step->l, 0) && !wg_makes_operand(&step->l, 1) && step->l.scratch < 0 &&
-                 loop->ninsts == 1 && loop->nstores == 1;
+                 loop->ninsts == (wg_dtype_is_half(dtype) ? 2 : 1) && loop->nstores == 1;
     if (!dev->limits->gemm_library || !alone || outer_batches(m) > MOST_CALLS) {
         return false;
     }
     int inner = m->rank - 1;
-    *out = (wg_gemm_call){.dtype = (wg_dtype)loop->inst[0].dtype,
+    *out = (wg_gemm_call){.dtype = dtype,
                           .m = m->m,
                           .n = m->n,
                           .k = m->k,

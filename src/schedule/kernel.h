@@ -41,10 +41,13 @@ typedef struct wg_access {
     bool by_row; /* depends on the kept axes only */
 } wg_access;
 
+enum { WG_EXACT_F16 = 1, WG_EXACT_BF16 = 2 };
+
 typedef struct wg_inst {
     uint8_t prim, dtype, level;
     uint8_t stage; /* the first stage whose loop, or after which level KEPT, can compute it */
     bool uniform;  /* all lanes are equal */
+    uint8_t exact; /* of an f32, as bits: WG_EXACT_F16, WG_EXACT_BF16 if rounding to that would change no value of it */
     int a, b, c;   /* operands; for LOAD: a = index or -1, b = condition or -1 */
     int access;    /* LOAD, COORD */
     int param; /* SCALAR: its number; LOAD with index: the stride it is multiplied with; RANDOM: counter, then seed */

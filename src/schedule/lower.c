@@ -38,14 +38,26 @@ static const wg_inst *at(const wg_expr *x, wg_x i) { return &x->inst[i]; }
 
 wg_dtype wg_x_dtype(const wg_expr *x, wg_x a) { return (wg_dtype)at(x, a)->dtype; }
 
+static uint8_t exact_bit(wg_dtype dtype) {
+    return dtype == WG_F16 ? WG_EXACT_F16 : dtype == WG_BF16 ? WG_EXACT_BF16 : 0;
+}
+
+/* What gives one of its operands, or that without its sign or with the other one. */
+static bool keeps_exact(wg_prim prim) {
+    return prim == WG_P_SELECT || prim == WG_P_MAX || prim == WG_P_MIN || prim == WG_P_NEG || prim == WG_P_ABS ||
+           prim == WG_P_RMAX || prim == WG_P_RMIN;
+}
+
 /* An instruction whose level, stage and lanes follow from its operands. */
 static wg_x derive(wg_expr *x, wg_prim prim, wg_dtype dtype, wg_x a, wg_x b, wg_x c) {
     wg_inst in = {
         .prim = (uint8_t)prim, .dtype = (uint8_t)dtype, .a = a, .b = b, .c = c, .access = -1, .uniform = true};
     const wg_x operand[] = {a, b, c};
+    in.exact = keeps_exact(prim) ? WG_EXACT_F16 | WG_EXACT_BF16 : 0;
     for (int i = 0; i < 3; i++) {
         if (operand[i] >= 0) {
             const wg_inst *o = at(x, operand[i]);
+            in.exact &= prim == WG_P_SELECT && i == 0 ? in.exact : o->exact;
             in.level = o->level > in.level ? o->level : in.level;
             in.stage = o->stage > in.stage ? o->stage : in.stage;
             in.uniform = in.uniform && o->uniform;
@@ -64,12 +76,20 @@ wg_x wg_x_binary(wg_expr *x, wg_prim prim, wg_x a, wg_x b) {
 wg_x wg_x_select(wg_expr *x, wg_x cond, wg_x a, wg_x b) { return derive(x, WG_P_SELECT, wg_x_dtype(x, a), cond, a, b); }
 
 wg_x wg_x_cast(wg_expr *x, wg_x a, wg_dtype dtype) {
-    return wg_x_dtype(x, a) == dtype ? a : derive(x, WG_P_CAST, dtype, a, -1, -1);
+    wg_dtype compute = wg_dtype_compute(dtype);
+    a = wg_x_dtype(x, a) == compute ? a : derive(x, WG_P_CAST, compute, a, -1, -1);
+    uint8_t bit = exact_bit(dtype);
+    if ((at(x, a)->exact & bit) != bit) {
+        a = derive(x, dtype == WG_F16 ? WG_P_ROUND_F16 : WG_P_ROUND_BF16, WG_F32, a, -1, -1);
+        x->inst[a].exact = bit;
+    }
+    return a;
 }
 
 wg_x wg_x_const(wg_expr *x, wg_dtype dtype, double value) {
-    wg_x i = derive(x, WG_P_CONST, dtype, -1, -1, -1);
+    wg_x i = derive(x, WG_P_CONST, wg_dtype_compute(dtype), -1, -1, -1);
     x->inst[i].value = value;
+    x->inst[i].exact = value == 0 || value == 1 || value == -1 ? WG_EXACT_F16 | WG_EXACT_BF16 : 0;
     return i;
 }
 
@@ -80,7 +100,7 @@ static wg_x param_inst(wg_expr *x, wg_dtype dtype, wg_argument_kind kind, int32_
 }
 
 wg_x wg_x_scalar(wg_expr *x, int k, wg_dtype dtype) {
-    return param_inst(x, dtype, WG_PARAM_SCALAR, x->task * WG_MAX_SCALAR + k, 0);
+    return param_inst(x, wg_dtype_compute(dtype), WG_PARAM_SCALAR, x->task * WG_MAX_SCALAR + k, 0);
 }
 
 wg_x wg_x_size(wg_expr *x, int64_t value) { return param_inst(x, WG_I64, WG_PARAM_VALUE, 0, value); }
@@ -97,7 +117,7 @@ wg_x wg_x_trap(wg_expr *x, wg_x in_range) {
 }
 
 wg_x wg_x_random(wg_expr *x, wg_dtype dtype, wg_x word) {
-    wg_x i = derive(x, WG_P_RANDOM, dtype, word, -1, -1);
+    wg_x i = derive(x, WG_P_RANDOM, wg_dtype_compute(dtype), word, -1, -1);
     if (!x->probe) {
         x->inst[i].param = wg_lower_param(x->l->out, WG_PARAM_SCALAR, WG_I64, x->task * WG_MAX_SCALAR, 0);
         wg_lower_param(x->l->out, WG_PARAM_BITS, WG_I64, x->task * WG_MAX_SCALAR + 1, 0);
@@ -118,16 +138,21 @@ static wg_x load(wg_expr *x, int slot, wg_dtype dtype, const wg_view *over, wg_x
             return i;
         }
     }
-    wg_x i = derive(x, prim, dtype, index, cond, -1);
+    wg_x i = derive(x, prim, wg_dtype_compute(dtype), index, cond, -1);
     const wg_raw_access *raw = &x->l->access[access];
     wg_inst *in = &x->inst[i];
+    in->exact = exact_bit(dtype);
     in->access = access;
     in->level = raw->level > in->level ? (uint8_t)raw->level : in->level;
     in->uniform = in->uniform && raw->uniform;
     return i;
 }
 
-static wg_x probe_load(wg_expr *x, wg_dtype dtype) { return derive(x, WG_P_LOAD, dtype, -1, -1, -1); }
+static wg_x probe_load(wg_expr *x, wg_dtype dtype) {
+    wg_x i = derive(x, WG_P_LOAD, wg_dtype_compute(dtype), -1, -1, -1);
+    x->inst[i].exact = exact_bit(dtype);
+    return i;
+}
 
 static const wg_node *operand_node(const wg_expr *x, int i, int *slot) {
     const wg_problem *p = x->l->part->problem;
@@ -206,7 +231,7 @@ wg_x wg_x_in_shifted(wg_expr *x, int i, int dim, int64_t shift, wg_x cond) {
 
 wg_x wg_x_in_at(wg_expr *x, int i, int dim, wg_x index, wg_x cond) {
     if (x->probe) {
-        return derive(x, WG_P_LOAD, (wg_dtype)x->node->in[i]->dtype, index, cond, -1);
+        return derive(x, WG_P_LOAD, wg_dtype_compute((wg_dtype)x->node->in[i]->dtype), index, cond, -1);
     }
     int slot;
     int64_t stride;
@@ -283,12 +308,12 @@ static wg_x reduce(wg_lowering *l, const wg_entry *e) {
         /* Partial results, or a copy of the operand, lie as the loops go. */
         wg_view over = wg_view_contiguous(&l->group->space);
         a = e->role == WG_ROLE_FINAL
-                ? load(&x, wg_slot_extra(p, e->task), (wg_dtype)x.node->dtype, &over, -1, -1)
+                ? load(&x, wg_slot_extra(p, e->task), wg_dtype_compute((wg_dtype)x.node->dtype), &over, -1, -1)
                 : load(&x, wg_slot_copy(p, e->task), (wg_dtype)x.node->in[0]->dtype, &over, -1, -1);
     } else {
         a = wg_x_in(&x, 0);
     }
-    wg_x r = derive(&x, prim, (wg_dtype)x.node->dtype, a, -1, -1);
+    wg_x r = derive(&x, prim, wg_dtype_compute((wg_dtype)x.node->dtype), a, -1, -1);
     wg_inst *in = &x.inst[r];
     in->level = WG_LEVEL_KEPT;
     in->uniform = l->out->loop.mode == WG_LOOP_ROWS;
@@ -313,7 +338,7 @@ static void store(wg_lowering *l, const wg_entry *e, wg_x inst) {
     } else if (e->role == WG_ROLE_PARTIAL) {
         int64_t step;
         wg_view over = wg_axes_partial_view(l, &step);
-        int buffer = wg_lower_buffer(l->out, wg_slot_extra(p, e->task), dtype, true);
+        int buffer = wg_lower_buffer(l->out, wg_slot_extra(p, e->task), wg_dtype_compute(dtype), true);
         add_store(l, inst, wg_axes_access(l, buffer, &over, step));
     } else if (e->role == WG_ROLE_REORDERED && place->stored) {
         wg_view w, over;
@@ -348,8 +373,13 @@ static void lower_entry(wg_lowering *l, size_t i) {
         r = wg_x_const(&x, (wg_dtype)x.node->dtype, 0); /* stands for the product */
         x.inst[r].level = WG_LEVEL_KEPT;
         x.inst[r].uniform = false;
+        x.inst[r].exact = 0;
     } else {
         r = x.node->op->emit(&x, x.node);
+    }
+    /* An op's result is of its dtype, in a register too; but parts of a sum are none, and stay f32. */
+    if (e->role == WG_ROLE_WHOLE || e->role == WG_ROLE_FINAL) {
+        r = wg_x_cast(&x, r, (wg_dtype)x.node->dtype);
     }
     l->value[i] = r;
     if (!l->through) {

@@ -298,9 +298,10 @@ static void fill_slots(wg_plan *plan, const wg_partition *part) {
             *copy = slot_of(WG_SLOT_TEMP, (wg_dtype)n->in[0]->dtype, wg_shape_numel(*n->in[0]->shape));
         }
         if (n->op->kind == WG_OP_MATMUL) {
-            *extra = slot_of(WG_SLOT_SCRATCH, (wg_dtype)n->dtype, 0);
+            *extra = slot_of(WG_SLOT_SCRATCH, wg_dtype_compute((wg_dtype)n->dtype), 0);
         } else if (place->partial_group >= 0) {
-            *extra = slot_of(WG_SLOT_TEMP, (wg_dtype)n->dtype, wg_shape_numel(part->groups[place->group].space));
+            *extra = slot_of(WG_SLOT_TEMP, wg_dtype_compute((wg_dtype)n->dtype),
+                             wg_shape_numel(part->groups[place->group].space));
         }
     }
     plan->slots[plan->trap_slot] = slot_of(WG_SLOT_NONE, WG_I64, 2);

@@ -1,5 +1,6 @@
 /* Lowering a product: its operands, where they have no bytes, and what joined it. */
 #include "schedule/axes.h"
+#include "tensor/dtype.h"
 
 /* Operand k of a product: a buffer, or the loop that makes it. */
 static void lower_operand(const wg_partition *p, int group, int k, wg_lowered *out) {
@@ -46,8 +47,8 @@ bool wg_lower_product(const wg_partition *p, int group, bool scratch, wg_lowered
     }
     if (scratch && !out->failed) {
         int task = g->entries[0].task;
-        out->scratch =
-            wg_lower_buffer(out, wg_slot_extra(p->problem, task), (wg_dtype)p->problem->tasks[task].node->dtype, true);
+        wg_dtype sums = wg_dtype_compute((wg_dtype)p->problem->tasks[task].node->dtype);
+        out->scratch = wg_lower_buffer(out, wg_slot_extra(p->problem, task), sums, true);
     }
     out->noperands = out->nbuffers;
     if (!out->failed) {

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "schedule/place.h"
+#include "tensor/dtype.h"
 
 /* A walk over the floats that an operand is made of. */
 typedef struct walk {
@@ -13,8 +14,7 @@ typedef struct walk {
 } walk;
 
 bool wg_product_apart(const wg_partition *p, int task) {
-    uint8_t dtype = p->problem->tasks[task].node->dtype;
-    return p->products_apart && (dtype == WG_F32 || dtype == WG_F64);
+    return p->products_apart && wg_dtype_is_float((wg_dtype)p->problem->tasks[task].node->dtype);
 }
 
 static bool is_one(const wg_partition *p, int ref) {

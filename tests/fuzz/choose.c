@@ -19,9 +19,12 @@ double fuzz_scalar(fuzz_generator *g) {
 }
 
 wg_dtype fuzz_dtype(fuzz_generator *g) {
-    static const wg_dtype dtypes[] = {WG_F32, WG_F32, WG_F32, WG_F32, WG_F32, WG_F32, WG_F64,
-                                      WG_F64, WG_I64, WG_I64, WG_I32, WG_U8,  WG_BOOL};
-    return g->profile == FUZZ_FEW ? WG_F32 : dtypes[fuzz_below(g, 13)];
+    static const wg_dtype dtypes[] = {WG_F32, WG_F32,  WG_F32,  WG_F32,  WG_F32, WG_F32, WG_F64, WG_F64, WG_F16, WG_F16,
+                                      WG_F16, WG_BF16, WG_BF16, WG_BF16, WG_I64, WG_I64, WG_I32, WG_U8,  WG_BOOL};
+    if (g->profile == FUZZ_FEW) {
+        return fuzz_chance(g, 75) ? g->floating : WG_F32;
+    }
+    return fuzz_chance(g, 40) ? g->floating : dtypes[fuzz_below(g, sizeof dtypes / sizeof *dtypes)];
 }
 
 int64_t fuzz_size(fuzz_generator *g) {
@@ -46,7 +49,7 @@ wg_shape fuzz_shape(fuzz_generator *g, int max_rank) {
 
 bool fuzz_wanted(const wg_tensor *t, int want) {
     wg_dtype d = wg_dtype_of(t);
-    return t && (!(want & WANT_FLOAT) || d == WG_F32 || d == WG_F64) && (!(want & WANT_BOOL) || d == WG_BOOL) &&
+    return t && (!(want & WANT_FLOAT) || wg_dtype_is_float(d)) && (!(want & WANT_BOOL) || d == WG_BOOL) &&
            (!(want & WANT_GRAD) || wg_requires_grad(t)) && (!(want & WANT_LEAF) || wg_is_leaf(t)) &&
            (!(want & WANT_MATRIX) || wg_rank(t) >= 2) && (!(want & WANT_NUMBERS) || (d != WG_BOOL && d != WG_U8));
 }

@@ -59,7 +59,20 @@ static double element(const fuzz_entry *e, const unsigned char *data, size_t i) 
     memcpy(&f, data + i * size, e->dtype == WG_F32 ? size : 0);
     memcpy(&d, data + i * size, e->dtype == WG_F64 ? size : 0);
     memcpy(&x, data + i * size, size);
-    return e->dtype == WG_F32 ? (double)f : e->dtype == WG_F64 ? d : e->dtype == WG_I32 ? (int32_t)x : (double)x;
+    switch (e->dtype) {
+    case WG_F16:
+        return (double)wg_f16_to_f32((uint16_t)x);
+    case WG_BF16:
+        return (double)wg_bf16_to_f32((uint16_t)x);
+    case WG_F32:
+        return (double)f;
+    case WG_F64:
+        return d;
+    case WG_I32:
+        return (int32_t)x;
+    default:
+        return (double)x;
+    }
 }
 
 /* Says which value of which entry differs. */

@@ -198,7 +198,8 @@ static void action(fuzz_generator *g) {
 static void leaves(fuzz_generator *g) {
     int64_t n = 2 + fuzz_below(g, 3);
     for (int k = 0; k < n; k++) {
-        fuzz_inst in = leaf_inst(g, k == 0 ? WG_F32 : fuzz_dtype(g), fuzz_shape(g, g->profile == FUZZ_FEW ? 3 : 4));
+        fuzz_inst in =
+            leaf_inst(g, k == 0 ? g->floating : fuzz_dtype(g), fuzz_shape(g, g->profile == FUZZ_FEW ? 3 : 4));
         in.dst = k;
         if (fuzz_step(&g->m, &in)) {
             fuzz_add(g->p, &in);
@@ -272,6 +273,7 @@ void fuzz_generate(fuzz_program *p, uint64_t seed, fuzz_profile profile) {
         g.size[i] = fuzz_size(&g);
     }
     g.scalars = fuzz_below(&g, 8);
+    g.floating = fuzz_chance(&g, 60) ? WG_F32 : fuzz_chance(&g, 50) ? WG_F16 : WG_BF16;
     bool root = fuzz_chance(&g, 20);
     fuzz_emit_op(&g, "next", REGS(-1), NUMS((int64_t)(seed % 1000)));
     if (!root) {

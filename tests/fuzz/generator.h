@@ -24,9 +24,10 @@ typedef struct fuzz_generator {
     fuzz_program *p;
     uint64_t random;
     fuzz_profile profile;
-    int64_t size[3]; /* what the program's shapes are made of, beside 1 */
-    int64_t scalars; /* which of the usual ones it has */
-    int newest;      /* register of the last result */
+    int64_t size[3];   /* what the program's shapes are made of, beside 1 */
+    wg_dtype floating; /* which one the program has most of */
+    int64_t scalars;   /* which of the usual ones it has */
+    int newest;        /* register of the last result */
     int optims, backwards;
 } fuzz_generator;
 

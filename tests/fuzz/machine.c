@@ -34,6 +34,11 @@ static void log_status(fuzz_machine *m, wg_status status, int reg) {
 static void equal_nans(wg_dtype dtype, void *data, int64_t n) {
     float *f = data;
     double *d = data;
+    uint16_t *h = data;
+    uint16_t most = dtype == WG_F16 ? 0x7c00 : dtype == WG_BF16 ? 0x7f80 : UINT16_MAX; /* infinity: NaN is more */
+    for (int64_t i = 0; most < UINT16_MAX && i < n; i++) {
+        h[i] = (h[i] & 0x7fff) > most ? (uint16_t)(most + 1) : h[i];
+    }
     for (int64_t i = 0; dtype == WG_F32 && i < n; i++) {
         f[i] = isnan(f[i]) ? NAN : f[i];
     }
@@ -243,6 +248,12 @@ void fuzz_fill(wg_dtype dtype, int64_t n, uint64_t seed, void *out) {
             break;
         case WG_F64:
             ((double *)out)[i] = x;
+            break;
+        case WG_F16:
+            ((uint16_t *)out)[i] = wg_f16_from_f32((float)x);
+            break;
+        case WG_BF16:
+            ((uint16_t *)out)[i] = wg_bf16_from_f32((float)x);
             break;
         case WG_I32:
             ((int32_t *)out)[i] = (int32_t)whole;

@@ -89,7 +89,10 @@ void *read_bytes(wg_tensor *t, const char *label) {
 }
 
 static double float_at(const void *p, wg_dtype t, int64_t k) {
-    return t == WG_F64 ? ((const double *)p)[k] : (double)((const float *)p)[k];
+    return t == WG_F64   ? ((const double *)p)[k]
+           : t == WG_F32 ? (double)((const float *)p)[k]
+           : t == WG_F16 ? (double)wg_f16_to_f32(((const uint16_t *)p)[k])
+                         : (double)wg_bf16_to_f32(((const uint16_t *)p)[k]);
 }
 
 static int64_t int_at(const void *p, wg_dtype t, int64_t k) {
@@ -97,16 +100,6 @@ static int64_t int_at(const void *p, wg_dtype t, int64_t k) {
 }
 
 static bool same_double(double a, double b) { return (isnan(a) && isnan(b)) || (a == b && signbit(a) == signbit(b)); }
-
-/* The spacing of the dtype's numbers at v. */
-static double ulp_at(double v, wg_dtype t) {
-    int e;
-    if (v == 0 || !isfinite(v)) {
-        return t == WG_F64 ? 0x1p-1074 : 0x1p-149;
-    }
-    frexp(v, &e);
-    return t == WG_F64 ? ldexp(1, e - 53 > -1074 ? e - 53 : -1074) : ldexp(1, e - 24 > -149 ? e - 24 : -149);
-}
 
 static bool float_ok(double got, double want, double ulps, double slack, wg_dtype t) {
     double r = round_to(want, t);
@@ -119,11 +112,11 @@ static bool float_ok(double got, double want, double ulps, double slack, wg_dtyp
     if (isinf(want) || (want == 0 && slack == 0)) {
         return false; /* infinities, and the sign of an exact zero, are not matters of accuracy */
     }
-    double most = t == WG_F64 ? 0x1.fffffffffffffp1023 : 0x1.fffffep127;
+    double most = dtype_most(t);
     if (isinf(r) || isinf(got)) {
-        return fmin(fabs(want), fabs(got)) >= most - slack - ulps * ulp_at(most, t) && signbit(got) == signbit(want);
+        return fmin(fabs(want), fabs(got)) >= most - slack - ulps * dtype_ulp(most, t) && signbit(got) == signbit(want);
     }
-    return fabs(got - want) <= ulps * ulp_at(r, t) + slack;
+    return fabs(got - want) <= ulps * dtype_ulp(r, t) + slack;
 }
 
 bool expect_nd(wg_tensor *t, nd want, double ulps, const char *label) {
@@ -150,7 +143,7 @@ bool expect_nd(wg_tensor *t, nd want, double ulps, const char *label) {
             double got = float_at(p, want.dtype, k);
             snprintf(first, sizeof first, "element %lld is %a (%.9g), should be %a (%.9g), off by %.3g ulp, slack %.3g",
                      (long long)k, got, got, round_to(want.f[k], want.dtype), want.f[k],
-                     fabs(got - want.f[k]) / ulp_at(round_to(want.f[k], want.dtype), want.dtype), slack);
+                     fabs(got - want.f[k]) / dtype_ulp(round_to(want.f[k], want.dtype), want.dtype), slack);
         } else {
             snprintf(first, sizeof first, "element %lld is %lld, should be %lld", (long long)k,
                      (long long)int_at(p, want.dtype, k), (long long)want.i[k]);

@@ -32,10 +32,11 @@ double rng_normal(rng *r) {
 }
 
 static const double float_specials[] = {
-    0.0,     -0.0,     INFINITY, -INFINITY,   NAN,         FLT_MIN, FLT_MIN / 2, -FLT_MIN / 4, 0x1p-149,  -0x1p-149,
-    FLT_MAX, -FLT_MAX, 1,        -1,          0.5,         -0.5,    1.5,         2.5,          -2.5,      2,
-    -2,      3,        -3,       16777216,    1e-20,       -1e20,   88.72,       -87.34,       -103.9,    89,
-    1.5708,  -3.14159, 1e6,      1 + 0x1p-23, 1 - 0x1p-24, 0.1,     -8388609,    0x1p31,       0x1p-1060, 1e300,
+    0.0,     -0.0,      INFINITY, -INFINITY,   NAN,         FLT_MIN, FLT_MIN / 2,  -FLT_MIN / 4, 0x1p-149,  -0x1p-149,
+    FLT_MAX, -FLT_MAX,  1,        -1,          0.5,         -0.5,    1.5,          2.5,          -2.5,      2,
+    -2,      3,         -3,       16777216,    1e-20,       -1e20,   88.72,        -87.34,       -103.9,    89,
+    1.5708,  -3.14159,  1e6,      1 + 0x1p-23, 1 - 0x1p-24, 0.1,     -8388609,     0x1p31,       0x1p-1060, 1e300,
+    65504,   -65519.99, 65520,    0x1p-24,     0x1.8p-25,   0x1p-14, -0x1.ffcp-15, /* of f16 */
 };
 static const int64_t int_specials[] = {0,         1,     -1,  2,   -2,  3,         7,         -8,
                                        100,       -3,    127, 255, 128, INT32_MAX, INT32_MIN, INT64_MAX,

@@ -4,6 +4,7 @@
 #include "nd.h"
 
 #include <float.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,30 @@ void *hold(size_t bytes) {
     return (char *)b + 16;
 }
 
-bool dtype_is_float(wg_dtype t) { return t == WG_F32 || t == WG_F64; }
+/* Of a floating dtype: bits of its fraction, exponent of its smallest number, largest number. */
+static const struct {
+    int fraction, least;
+    double most;
+} formats[WG_DTYPE_COUNT] = {
+    [WG_F16] = {10, -24, 65504},
+    [WG_BF16] = {7, -133, 0x1.fep127},
+    [WG_F32] = {23, -149, 0x1.fffffep127},
+    [WG_F64] = {52, -1074, DBL_MAX},
+};
+
+bool dtype_is_float(wg_dtype t) { return formats[t].fraction > 0; }
+bool dtype_is_half(wg_dtype t) { return t == WG_F16 || t == WG_BF16; }
+wg_dtype dtype_promote(wg_dtype a, wg_dtype b) {
+    return a != b && dtype_is_half(a) && dtype_is_half(b) ? WG_F32 : a > b ? a : b;
+}
+double dtype_unit(wg_dtype t) { return ldexp(1, -formats[t].fraction - 1); }
+double dtype_most(wg_dtype t) { return formats[t].most; }
+
+double dtype_ulp(double v, wg_dtype t) {
+    int e = v == 0 || !isfinite(v) ? INT_MIN / 2 : ilogb(v) - formats[t].fraction;
+    return ldexp(1, e > formats[t].least ? e : formats[t].least);
+}
+
 double dtype_eps(wg_dtype t) { return t == WG_F64 ? DBL_EPSILON : (double)FLT_EPSILON; }
 double dtype_tiny(wg_dtype t) { return t == WG_F64 ? DBL_MIN : (double)FLT_MIN; }
 
@@ -38,7 +62,17 @@ int64_t wrap_int(int64_t v, wg_dtype t) {
     }
 }
 
-double round_to(double v, wg_dtype t) { return t == WG_F32 ? (double)(float)v : v; }
+double round_to(double v, wg_dtype t) {
+    if (t == WG_F64) {
+        return v;
+    }
+    v = (double)(float)v;
+    if (t == WG_F32 || !isfinite(v)) {
+        return v;
+    }
+    double unit = dtype_ulp(v, t), r = rint(v / unit) * unit;
+    return fabs(r) > dtype_most(t) ? copysign(INFINITY, v) : r;
+}
 
 bool shape_equal(wg_shape a, wg_shape b) {
     if (a.rank != b.rank) {
@@ -230,7 +264,7 @@ nd nd_cast(nd a, wg_dtype dtype) {
         } else if (a.f) {
             out.f[k] = round_to(a.f[k], dtype);
         } else {
-            out.f[k] = dtype == WG_F32 ? (double)(float)a.i[k] : (double)a.i[k];
+            out.f[k] = dtype == WG_F64 ? (double)a.i[k] : round_to((double)(float)a.i[k], dtype);
         }
     }
     return out;
@@ -243,11 +277,13 @@ void *nd_pack(const nd *a) {
         float f32 = a->f ? (float)a->f[k] : 0;
         int32_t i32 = a->i ? (int32_t)a->i[k] : 0;
         uint8_t u8 = a->i ? (uint8_t)a->i[k] : 0;
-        const void *from = a->dtype == WG_F64   ? (void *)&a->f[k]
-                           : a->dtype == WG_I64 ? (void *)&a->i[k]
-                           : a->dtype == WG_F32 ? (void *)&f32
-                           : a->dtype == WG_I32 ? (void *)&i32
-                                                : (void *)&u8;
+        uint16_t half = a->dtype == WG_F16 ? wg_f16_from_f32(f32) : wg_bf16_from_f32(f32);
+        const void *from = a->dtype == WG_F64        ? (void *)&a->f[k]
+                           : a->dtype == WG_I64      ? (void *)&a->i[k]
+                           : a->dtype == WG_F32      ? (void *)&f32
+                           : dtype_is_half(a->dtype) ? (void *)&half
+                           : a->dtype == WG_I32      ? (void *)&i32
+                                                     : (void *)&u8;
         memcpy(out + (size_t)k * size, from, size);
     }
     return out;

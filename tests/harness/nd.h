@@ -22,11 +22,20 @@ typedef struct nd {
 void *hold(size_t bytes);
 
 bool dtype_is_float(wg_dtype t);
-double dtype_eps(wg_dtype t);  /* spacing at 1 */
-double dtype_tiny(wg_dtype t); /* smallest normal number */
+bool dtype_is_half(wg_dtype t); /* f16 and bf16: computed in f32, rounded once */
+/* As torch.promote_types: the later of bool < u8 < i32 < i64 < f16, bf16 < f32 < f64; of f16 and bf16 f32. */
+wg_dtype dtype_promote(wg_dtype a, wg_dtype b);
+/* Of what a dtype is computed in: the spacing at 1, the smallest normal number. */
+double dtype_eps(wg_dtype t);
+double dtype_tiny(wg_dtype t);
+/* Half of the dtype's own spacing at 1: how far rounding to it moves a number, relatively. */
+double dtype_unit(wg_dtype t);
+double dtype_most(wg_dtype t); /* largest finite number */
+/* The spacing of the dtype's numbers at v; that of the smallest ones for 0, infinities and NaN. */
+double dtype_ulp(double v, wg_dtype t);
 /* v wrapped to the dtype's range; bool: v != 0. */
 int64_t wrap_int(int64_t v, wg_dtype t);
-/* v rounded to the dtype. */
+/* v rounded to the dtype; to 16-bit floats through f32. */
 double round_to(double v, wg_dtype t);
 bool shape_equal(wg_shape a, wg_shape b);
 /* "[3,4]" in one of a few static buffers. */

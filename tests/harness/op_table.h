@@ -13,7 +13,7 @@
 enum { OP_MAX_ARITY = 3 };
 
 #define M(t) (1u << (t))
-#define M_FLOAT (M(WG_F32) | M(WG_F64))
+#define M_FLOAT (M(WG_F16) | M(WG_BF16) | M(WG_F32) | M(WG_F64))
 #define M_INT (M(WG_U8) | M(WG_I32) | M(WG_I64))
 #define M_ALL (M_FLOAT | M_INT | M(WG_BOOL))
 
@@ -47,9 +47,9 @@ typedef struct op {
     int arity;
     int variants;
     unsigned flags;
-    unsigned dtypes;               /* that the operands may have */
-    unsigned indices;              /* bit k: operand k holds i64 or i32 indices */
-    double ulps;                   /* allowed in f32; 0 means the same bits. f64 gets 2 more if not 0 */
+    unsigned dtypes;  /* that the operands may have */
+    unsigned indices; /* bit k: operand k holds i64 or i32 indices */
+    double ulps;      /* allowed in f32; 0 means the same bits. f64 gets 2 more if not 0, a 16-bit float 1 in all */
     domain dom[OP_MAX_ARITY];      /* for values */
     domain grad_dom[OP_MAX_ARITY]; /* for finite differences: away from kinks and poles */
     wg_tensor *(*build)(wg_ctx *ctx, wg_tensor *const *x, int variant);

@@ -68,7 +68,7 @@ static nd matmul(nd a, nd b, bool bits) {
             out.i[e] = wrap_int((int64_t)sum, a.dtype);
             continue;
         }
-        out.f[e] = bits && a.dtype == WG_F32 ? (double)chain32 : chain64;
+        out.f[e] = bits && a.dtype != WG_F64 ? (double)chain32 : chain64;
         if (out.slack) {
             out.slack[e] = (8 + sqrt((double)inner)) * dtype_eps(a.dtype) * magnitude;
         }
@@ -109,6 +109,8 @@ static nd r_linear(const nd *x, int v) {
     nd out = matmul(x[0], nd_transpose(x[1], 0, 1), false);
     for (int64_t e = 0; e < out.n; e++) {
         if (out.f) {
+            out.slack[e] +=
+                dtype_is_half(out.dtype) ? dtype_unit(out.dtype) * fabs(out.f[e]) : 0; /* the product's rounding */
             out.f[e] += x[2].f[e % x[2].n];
             out.slack[e] += dtype_eps(out.dtype) * fabs(out.f[e]);
         } else {

@@ -26,7 +26,7 @@ static nd r_cat(const nd *x, int v) {
     wg_dtype t = x[0].dtype;
     for (int k = 1; k < 3; k++) {
         s.dim[dim] += x[k].shape.dim[dim];
-        t = x[k].dtype > t ? x[k].dtype : t;
+        t = dtype_promote(t, x[k].dtype);
     }
     nd out = nd_new(t, s);
     int64_t at[WG_MAX_RANK], stride[WG_MAX_RANK], base = 0;

@@ -175,9 +175,10 @@ REF(detach, x[0])
 
 /* p[0] is the dtype. */
 static const op_case c_cast[] = {
-    {.in = {SH(1, 151)}, .p = {WG_BOOL}}, {.in = {SH(1, 151)}, .p = {WG_U8}},  {.in = {SH(1, 151)}, .p = {WG_I32}},
-    {.in = {SH(1, 151)}, .p = {WG_I64}},  {.in = {SH(1, 151)}, .p = {WG_F32}}, {.in = {SH(1, 151)}, .p = {WG_F64}},
-    {.in = {SH(2, 0, 3)}, .p = {WG_U8}},  {.in = {SCALAR}, .p = {WG_F64}},
+    {.in = {SH(1, 151)}, .p = {WG_BOOL}}, {.in = {SH(1, 151)}, .p = {WG_U8}},   {.in = {SH(1, 151)}, .p = {WG_I32}},
+    {.in = {SH(1, 151)}, .p = {WG_I64}},  {.in = {SH(1, 151)}, .p = {WG_F32}},  {.in = {SH(1, 151)}, .p = {WG_F64}},
+    {.in = {SH(1, 151)}, .p = {WG_F16}},  {.in = {SH(1, 151)}, .p = {WG_BF16}}, {.in = {SH(2, 0, 3)}, .p = {WG_U8}},
+    {.in = {SCALAR}, .p = {WG_F64}},
 };
 BUILD(cast, wg_cast(x[0], (wg_dtype)k->p[0]))
 REF(cast, nd_cast(x[0], (wg_dtype)k->p[0]))

@@ -67,6 +67,9 @@ static nd r_cross_entropy(const nd *x, int v) {
         if (x[1].i[r] != p[2]) {
             each.f[r] = (1 - smooth) * (lse - row[x[1].i[r]]) + smooth * mean;
             each.slack[r] = (12 + sqrt((double)classes)) * eps * (fabs(lse) + fabs(top) + fabs(each.f[r]) + 1);
+            if (dtype_is_half(each.dtype)) { /* logarithms of probabilities are rounded */
+                each.slack[r] += dtype_unit(each.dtype) * each.f[r];
+            }
             counted++;
         }
     }
