@@ -13,7 +13,7 @@ enum { BATCH = 16, IN = 12, HIDDEN = 32, CLASSES = 5, LAYERS = 4, PARAMS = 2 * L
 
 typedef struct model {
     wg_ctx *ctx;
-    wg_tensor *param[PARAMS], *x, *mask;
+    wg_tensor *param[PARAMS], *x, *mask, *target;
     wg_optim *optim;
 } model;
 
@@ -27,6 +27,7 @@ static model make(const char *device, bool adam) {
     }
     m.x = wg_keep(wg_zeros(m.ctx, WG_F32, WG_SHAPE(BATCH, IN)));
     m.mask = wg_keep(wg_zeros(m.ctx, WG_BOOL, WG_SHAPE(BATCH, IN)));
+    m.target = wg_keep(wg_zeros(m.ctx, WG_I64, WG_SHAPE(BATCH)));
     wg_sgd_opts sgd = wg_sgd_defaults();
     sgd.momentum = 0.9;
     m.optim = adam ? wg_adam_new(m.param, PARAMS, NULL) : wg_sgd_new(m.param, PARAMS, &sgd);
@@ -34,7 +35,7 @@ static model make(const char *device, bool adam) {
     return m;
 }
 
-static double step(model *m, int k) {
+static void write_batch(model *m, int k) {
     float x[BATCH * IN];
     uint8_t mask[BATCH * IN];
     int64_t target[BATCH];
@@ -47,16 +48,33 @@ static double step(model *m, int k) {
     }
     cr_assert_eq(wg_write(m->x, x, sizeof x), WG_OK, "%s", wg_error(m->ctx));
     cr_assert_eq(wg_write(m->mask, mask, sizeof mask), WG_OK, "%s", wg_error(m->ctx));
-    wg_mark mark = wg_scope_begin(m->ctx);
+    cr_assert_eq(wg_write(m->target, target, sizeof target), WG_OK, "%s", wg_error(m->ctx));
+}
+
+static void record(wg_ctx *ctx, wg_tensor **loss, void *user) {
+    const model *m = user;
+    (void)ctx;
     wg_tensor *h = wg_where(m->mask, m->x, wg_zeros_like(m->x));
     for (int i = 0; i < LAYERS; i++) {
         h = wg_linear(h, m->param[2 * i], m->param[2 * i + 1]);
         h = i < LAYERS - 1 ? wg_dropout(wg_relu(h), 0.1, true) : h;
     }
-    wg_tensor *loss = wg_cross_entropy(h, wg_from_i64(m->ctx, target, WG_SHAPE(BATCH)), NULL);
-    wg_backward(loss);
+    *loss = wg_cross_entropy(h, m->target, NULL);
+    wg_backward(*loss);
     wg_optim_step(m->optim);
     wg_optim_zero_grad(m->optim);
+}
+
+/* Replayed, or recorded if replay is NULL. */
+static double step(model *m, int k, wg_replay *replay) {
+    write_batch(m, k);
+    if (replay) {
+        cr_assert_eq(wg_replay_run(replay), WG_OK, "%s", wg_error(m->ctx));
+        return wg_item(wg_replay_output(replay, 0));
+    }
+    wg_tensor *loss;
+    wg_mark mark = wg_scope_begin(m->ctx);
+    record(m->ctx, &loss, m);
     wg_keep(loss);
     cr_assert_eq(wg_scope_end(m->ctx, mark), WG_OK, "%s", wg_error(m->ctx));
     double value = wg_item(loss);
@@ -64,16 +82,18 @@ static double step(model *m, int k) {
     return value;
 }
 
-static void steps_allocate_nothing(const char *device, bool adam) {
+static void run_steps(const char *device, bool adam, bool replayed) {
     model m = make(device, adam);
+    wg_replay *replay = replayed ? wg_replay_new(m.ctx, record, 1, &m) : NULL;
     for (int k = 0; k < WARM_UP; k++) {
-        step(&m, k);
+        step(&m, k, replay);
     }
+    uint64_t recorded = wg_replay_count(replay);
     wg_stats before = stats_of(m.ctx);
     wg_fault_arm(WG_FAULT_ALLOC, 0);
     wg_fault_arm(WG_FAULT_DEVICE_ALLOC, 0);
     for (int k = 0; k < STEPS; k++) {
-        step(&m, WARM_UP + k);
+        step(&m, WARM_UP + k, replay);
     }
     uint64_t host = wg_fault_count(WG_FAULT_ALLOC), driver = wg_fault_count(WG_FAULT_DEVICE_ALLOC);
     wg_stats after = stats_of(m.ctx);
@@ -82,8 +102,15 @@ static void steps_allocate_nothing(const char *device, bool adam) {
     cr_expect_eq(after.plans_built, before.plans_built);
     cr_expect(after.launches >= before.launches + STEPS, "nothing was run");
     cr_expect_eq(after.bytes_live, before.bytes_live);
+    cr_expect_eq(wg_replay_count(replay) - recorded, replayed ? STEPS : 0, "%s: steps were recorded again", device);
+    wg_replay_free(replay);
     wg_optim_free(m.optim);
     close_ok(m.ctx);
+}
+
+static void steps_allocate_nothing(const char *device, bool adam) {
+    run_steps(device, adam, false);
+    run_steps(device, adam, true);
 }
 
 static const char *real_device(void) {
