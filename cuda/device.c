@@ -73,8 +73,8 @@ static void close_device(wg_device *dev) {
             dev->cu->cuDevicePrimaryCtxRelease_v2(dev->id);
         }
     }
-    wg_mem_free(dev->marks); /* of a forked child */
-    wg_mem_free(dev->times.launches); /* a forked child's */
+    wg_mem_free(dev->marks); /* this and the next: a forked child's */
+    wg_mem_free(dev->times.launches);
     wg_str_free(&dev->cache_dir);
     wg_mem_free(dev);
 }

@@ -102,6 +102,39 @@ Test(chain, an_update_in_the_bytes_it_is_the_mean_of) {
     close_ok(ctx);
 }
 
+static struct { wg_tensor *sum, *by, *scaled; } running;
+
+/* A number made of what its last value was, and of a sum; then what takes it. */
+static void run_on(wg_ctx *ctx, wg_tensor **outputs, void *user) {
+    (void)ctx;
+    (void)user;
+    wg_tensor *sum = wg_add(wg_mul_scalar(running.sum, 0.5), wg_sum(running.by, NULL, 0, false));
+    outputs[0] = wg_mul(running.scaled, sum);
+    wg_assign(running.sum, sum);
+}
+
+/* Wrong: the number stored over its last value by a group that comes before others that read it. */
+Test(chain, a_number_in_the_bytes_it_is_made_of) {
+    enum { BY = 3000, N = 400001 };
+    wg_ctx *ctx = open_ctx();
+    running.sum = wg_param(wg_zeros(ctx, WG_F32, (wg_shape){.rank = 0}));
+    running.by = wg_param(filled(ctx, BY, 1));
+    running.scaled = wg_param(filled(ctx, N, 2));
+    wg_replay *r = wg_replay_new(ctx, run_on, 1, NULL);
+    double sum = 0;
+    for (int i = 0; i < 6; i++) {
+        cr_assert_eq(wg_replay_run(r), WG_OK, "%s", wg_error(ctx));
+        sum = 0.5 * sum + BY;
+        const float *data = wg_data(wg_replay_output(r, 0));
+        cr_assert(data != NULL, "%s", wg_error(ctx));
+        for (int k = 0; k < N; k++) {
+            cr_assert_eq(data[k], 2 * sum, "run %d, element %d: %g, not %g", i, k, (double)data[k], 2 * sum);
+        }
+    }
+    wg_replay_free(r);
+    close_ok(ctx);
+}
+
 /* Wrong: tickets of a launch that ended half way, which the next one goes on to count. */
 Test(chain, a_launch_that_fails) {
     wg_ctx *ctx = open_ctx();

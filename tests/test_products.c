@@ -60,6 +60,20 @@ static void views(wg_ctx *ctx, recording *rec) {
     }
 }
 
+/* Batches that do not merge, and views that no dims of merge: each takes a parameter for each dim. */
+static void parameters(wg_ctx *ctx, recording *rec) {
+    rng r = rng_seed("products", 5);
+    const int back[] = {4, 3, 2, 1, 0};
+    for (int joined = 12; joined <= 14; joined++) {
+        wg_tensor *a = wg_permute(wg_neg(leaf(ctx, WG_SHAPE(6, 5, 4, 3, 2), &r)), back);
+        wg_tensor *x = wg_matmul(a, wg_permute(leaf(ctx, WG_SHAPE(7, 6, 4, 3, 2), &r), back));
+        for (int i = 0; i < joined; i++) {
+            x = wg_add(x, wg_permute(leaf(ctx, WG_SHAPE(7, 5, 4, 3, 2), &r), back));
+        }
+        recording_add(rec, x, "%d joined", joined);
+    }
+}
+
 static void dtypes(wg_ctx *ctx, recording *rec) {
     rng r = rng_seed("products", 3);
     wg_tensor *image = leaf_of(ctx, WG_U8, WG_SHAPE(33, 50), &r), *w = leaf(ctx, WG_SHAPE(50, 21), &r);
@@ -87,6 +101,11 @@ Test(products, views) {
 Test(products, dtypes) {
     cr_expect_gt(compare_modes(dtypes, every_mode, COUNT(every_mode)), 0);
     cr_expect_gt(compare_modes(dtypes, simt_modes, COUNT(simt_modes)), 0);
+}
+/* Wrong: what joins a product takes the parameters that the product needs for itself. */
+Test(products, parameters) {
+    const mode planned[] = {MODE_HOST, MODE_UNFUSED};
+    cr_expect_gt(compare_modes(parameters, planned, COUNT(planned)), 0);
 }
 
 /* ---- what is planned ---- */

@@ -98,6 +98,8 @@ static void compile_scatter(const wg_engine *e, const wg_exec *x, wg_step *step,
     }
 }
 
+_Static_assert((int)WG_GEMM_P_COUNT == WG_PRODUCT_PARAMS, "lowering leaves room for a product's own parameters");
+
 static wg_gemm_type gemm_type(uint8_t dtype) {
     return dtype == WG_F64 ? WG_GEMM_F64 : dtype == WG_I32 ? WG_GEMM_I32 : dtype == WG_I64 ? WG_GEMM_I64 : WG_GEMM_F32;
 }

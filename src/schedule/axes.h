@@ -37,9 +37,7 @@ typedef struct wg_lowering {
     size_t access_cap;
 } wg_lowering;
 
-/* In lower.c. An empty kernel; false, and failed, when there is no memory. Then the lowering of a group, and of what a lowering
- * holds, into out->loop. */
-bool wg_lower_begin(wg_lowered *out);
+/* In lower.c: the lowering of a group, and of what a lowering holds, into out->loop. */
 wg_lowering wg_lowering_of(const wg_partition *p, int group, wg_lowered *out);
 void wg_lower_entries(wg_lowering *l, bool product, size_t cache_bytes);
 

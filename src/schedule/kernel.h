@@ -22,6 +22,7 @@
 #define WG_GROUP_ITEMS_ROWS 64
 #define WG_MAX_BUFFERS 24
 #define WG_MAX_PARAMS 110
+#define WG_PRODUCT_PARAMS 25 /* of them, a product's own: sizes, strides, blocking; added when its kernel is made */
 #define WG_MAX_INSTS 512
 #define WG_MAX_STAGES 16
 

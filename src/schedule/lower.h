@@ -17,7 +17,7 @@ static inline int wg_slot_trap(const wg_problem *p) { return (int)(p->nleaves + 
 typedef struct wg_lowered {
     wg_loop loop;
     wg_argument *params;
-    int nparams, param_cap;
+    int nparams;
     wg_buffer_use buffers[WG_MAX_BUFFERS];
     int nbuffers;
     int noperands;   /* the first buffers are read for a product's operands, the last of them may be its scratch:
@@ -32,6 +32,8 @@ typedef struct wg_lowered {
     bool failed, no_memory; /* failed: larger than a kernel can be, or out of memory */
 } wg_lowered;
 
+/* An empty kernel; false, and failed, when there is no memory. */
+bool wg_lower_begin(wg_lowered *out);
 /* Lowers a loop group. cache_bytes: results larger than this are stored past the cache. */
 bool wg_lower_loop(const wg_partition *p, int group, size_t cache_bytes, wg_lowered *out);
 /* Lowers a product: what makes its operands, if they have no bytes, and what joined it. The loop's body computes from the

@@ -85,9 +85,10 @@ static bool can_take(const wg_plan *plan, const wg_problem *p, const wg_slot *ou
     return fits && !in->taken && in->elems == out->elems;
 }
 
+/* All groups of a chain read what a step before reads, some of them after another has stored its number. */
 static void take_over(wg_plan *plan, const wg_problem *p, int launch, int i) {
     const wg_step *step = &plan->steps[i];
-    for (int o = 0; o < step->l.nbuffers; o++) {
+    for (int o = 0; step->part != WG_PART_BEFORE && o < step->l.nbuffers; o++) {
         wg_slot *out = &plan->slots[step->l.buffers[o].slot];
         bool wants = step->l.buffers[o].written && (out->kind == WG_SLOT_KEPT || out->kind == WG_SLOT_TEMP) &&
                      out->over < 0 && out->first == launch;

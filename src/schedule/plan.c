@@ -125,9 +125,7 @@ static bool make_step(const wg_partition *part, int group, wg_form form, const w
         s->l.elems = s->l.results * (s->product.k + 1);
         return true;
     case WG_GROUP_SCATTER:
-        s->l.params = wg_mem_alloc(WG_MAX_PARAMS * sizeof *s->l.params);
-        if (!s->l.params) {
-            s->l.no_memory = true;
+        if (!wg_lower_begin(&s->l)) {
             return false;
         }
         describe_scatter(p, t, s);

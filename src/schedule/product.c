@@ -54,5 +54,6 @@ bool wg_lower_product(const wg_partition *p, int group, bool scratch, wg_lowered
     if (!out->failed) {
         wg_lower_entries(&l, true, SIZE_MAX);
     }
+    out->failed = out->failed || out->nparams + WG_PRODUCT_PARAMS > WG_MAX_PARAMS;
     return !out->failed;
 }

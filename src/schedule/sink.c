@@ -124,6 +124,9 @@ static void sink_all(search *s, wg_partition *part) {
     for (int round = 0; round < ROUNDS && add_candidates(part, s->chain, s->refused) > 0; round++) {
         wg_partition next;
         bool planned = adopt(s, 0, 0, INT64_MAX, &next);
+        for (size_t i = 0; !planned && i < s->ntasks; i++) {
+            s->chain[i] = part->places[i].sunk ? s->chain[i] : 0; /* as the last plan has it */
+        }
         wg_partition_free(part);
         *part = next;
         if (!planned) {
