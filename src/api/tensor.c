@@ -61,11 +61,11 @@ static bool bools_are_clean(const uint8_t *bytes, size_t n) {
     return all <= 1;
 }
 
-/* Bool bytes are 0 or 1 on the device, whatever the caller has. */
+/* Bool bytes are 0 or 1 on the device, whatever the caller has. data may be NULL where there are no elements. */
 static wg_status upload(wg_ctx *ctx, wg_node *n, const void *data) {
     wg_value *v = n->value;
     size_t count = (size_t)wg_shape_numel(*n->shape);
-    if (n->dtype != WG_BOOL || bools_are_clean(data, count)) {
+    if (n->dtype != WG_BOOL || !data || bools_are_clean(data, count)) {
         return wg_value_write(&ctx->engine.dev, v, data, v->bytes, &ctx->graph.err);
     }
     uint8_t *clean = wg_mem_alloc(count);
@@ -181,7 +181,10 @@ const void *wg_data(wg_tensor *t) {
 }
 
 static const void *typed_data(wg_tensor *t, wg_dtype dtype) {
-    if (t && t->node->dtype != dtype) {
+    if (!t) {
+        return NULL;
+    }
+    if (t->node->dtype != dtype) {
         return wg_fail(t->graph, WG_ERR_DTYPE, "data_%s: the tensor is %s", wg_dtype_name(dtype),
                        wg_dtype_name((wg_dtype)t->node->dtype));
     }

@@ -389,37 +389,6 @@ static void lower_entry(wg_lowering *l, size_t i) {
 
 /* ---- the kernel ------------------------------------------------------------------------------------------------------- */
 
-int wg_lower_param(wg_lowered *l, wg_argument_kind kind, wg_dtype dtype, int32_t index, int64_t value) {
-    if (l->nparams >= WG_MAX_PARAMS) {
-        l->failed = true;
-        return 0;
-    }
-    l->params[l->nparams] = (wg_argument){(uint8_t)kind, (uint8_t)dtype, index, value};
-    return l->nparams++;
-}
-
-int wg_lower_trap(wg_lowered *l, int buffer, const wg_node *n) {
-    int param = wg_lower_param(l, WG_PARAM_OFFSET, WG_I64, buffer, 0);
-    wg_lower_param(l, WG_PARAM_VALUE, WG_I64, 0, (int64_t)(intptr_t)n->op);
-    wg_lower_param(l, WG_PARAM_VALUE, WG_I64, 0, (int64_t)(intptr_t)n->in[0]->shape);
-    return param;
-}
-
-int wg_lower_buffer(wg_lowered *l, int slot, wg_dtype dtype, bool written) {
-    for (int i = l->noperands; i < l->nbuffers; i++) {
-        if (l->buffers[i].slot == slot) {
-            l->buffers[i].written = l->buffers[i].written || written;
-            return i;
-        }
-    }
-    if (l->nbuffers >= WG_MAX_BUFFERS) {
-        l->failed = true;
-        return 0;
-    }
-    l->buffers[l->nbuffers] = (wg_buffer_use){slot, (uint8_t)dtype, written};
-    return l->nbuffers++;
-}
-
 static void count_stages(wg_loop *loop) {
     for (int i = 0; i < loop->nstores; i++) {
         const wg_inst *in = &loop->inst[loop->store[i].inst];
@@ -460,13 +429,6 @@ void wg_lower_entries(wg_lowering *l, bool product, size_t cache_bytes) {
     wg_mem_free(l->access);
 }
 
-bool wg_lower_begin(wg_lowered *out) {
-    *out = (wg_lowered){.operand = {-1, -1}, .scratch = -1};
-    out->params = wg_mem_alloc(WG_MAX_PARAMS * sizeof *out->params);
-    out->failed = out->no_memory = !out->params;
-    return !out->failed;
-}
-
 wg_lowering wg_lowering_of(const wg_partition *p, int group, wg_lowered *out) {
     const wg_group *g = &p->groups[group];
     return (wg_lowering){
@@ -479,18 +441,4 @@ bool wg_lower_loop(const wg_partition *p, int group, size_t cache_bytes, wg_lowe
         wg_lower_entries(&l, false, cache_bytes);
     }
     return !out->failed;
-}
-
-static void free_loop(wg_loop *loop) {
-    wg_mem_free(loop->inst);
-    wg_mem_free(loop->access);
-    wg_mem_free(loop->store);
-}
-
-void wg_lowered_free(wg_lowered *l) {
-    wg_mem_free(l->params);
-    free_loop(&l->loop);
-    free_loop(&l->make[0]);
-    free_loop(&l->make[1]);
-    *l = (wg_lowered){0};
 }

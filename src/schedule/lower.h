@@ -4,8 +4,8 @@
 
 #include "schedule/partition.h"
 
-/* Slots of a plan, by number: leaves, then by task what it stores, then its partial results or the scratch that a matmul packs
- * its operands into, then copies of operands: a reduction that is split may read one while it stores partial results. */
+/* Slots of a plan, by number: leaves, then by task what it stores, then its partial results or the scratch where a product's
+ * sums wait, then copies of operands: a reduction that is split may read one while it stores partial results. */
 static inline int wg_slot_leaf(int leaf) { return leaf; }
 static inline int wg_slot_task(const wg_problem *p, int task) { return (int)p->nleaves + task; }
 static inline int wg_slot_extra(const wg_problem *p, int task) { return (int)(p->nleaves + p->ntasks) + task; }
@@ -20,8 +20,8 @@ typedef struct wg_lowered {
     int nparams;
     wg_buffer_use buffers[WG_MAX_BUFFERS];
     int nbuffers;
-    int noperands;   /* the first buffers are read for a product's operands, the last of them may be its scratch:
-                             * what the loop reads of the same slots has others */
+    int noperands;   /* the first buffers are read for a product's operands, the last of them may be its scratch: what
+                      * the loop reads of the same slots has others */
     int operand[2];  /* of a product: the buffer it lies in; -1 if a loop of its own makes it */
     wg_loop make[2]; /* that loop, a MAP whose last axes are the operand's rows and columns, lanes along either */
     bool across[2];  /* that loop's lanes lie along the result rather than along the sum */
@@ -53,7 +53,8 @@ static inline wg_lowered wg_operand_loop(const wg_lowered *l, int k) {
 int wg_lower_param(wg_lowered *l, wg_argument_kind kind, wg_dtype dtype, int32_t index, int64_t value);
 /* Three parameters for a trap: the offset of the trap words in `buffer`, then what to write there. The first's number. */
 int wg_lower_trap(wg_lowered *l, int buffer, const wg_node *n);
-/* The number of a buffer among the kernel's arguments. */
+/* The number of a buffer among the kernel's arguments; of one more, whether or not the slot has one. */
 int wg_lower_buffer(wg_lowered *l, int slot, wg_dtype dtype, bool written);
+int wg_lower_own_buffer(wg_lowered *l, int slot, wg_dtype dtype, bool written);
 
 #endif

@@ -29,8 +29,7 @@ typedef struct wg_slot {
     int64_t at;      /* TEMP: where its bytes start in the arena */
 } wg_slot;
 
-/* The product of a matmul step; strides and offsets in elements. Buffers 0 and 1 of the step are its operands, 2 is
- * scratch in the simd form. */
+/* The product of a matmul step; strides and offsets in elements. Those of an operand that the product makes say nothing. */
 typedef struct wg_product {
     int64_t m, n, k;
     int rank;

@@ -10,8 +10,7 @@ static void lower_operand(const wg_partition *p, int group, int k, wg_lowered *o
         const wg_node *n = ref < 0 ? p->problem->leaves[~ref].node : p->problem->tasks[ref].node;
         int slot = ref < 0 ? wg_slot_leaf(~ref) : wg_slot_task(p->problem, ref);
         /* A buffer of its own, so that a product of one tensor with itself is no other text. */
-        out->operand[k] = out->nbuffers;
-        out->buffers[out->nbuffers++] = (wg_buffer_use){slot, n->dtype, false};
+        out->operand[k] = wg_lower_own_buffer(out, slot, (wg_dtype)n->dtype, false);
         return;
     }
     wg_view through = o->through;
