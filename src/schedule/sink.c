@@ -50,21 +50,21 @@ static void find_refused(const wg_partition *part, bool *refused) {
     }
 }
 
-/* The instructions of a map and of those that hand it their values in registers: they would sink with it. With `chain`, notes
- * them there as i's. */
-static int chain_cost(const wg_partition *part, int i, int task, int *chain) {
+/* The instructions of a map and of those that hand it their values in registers: they would sink with it. No more than `most`
+ * and some are counted. With `chain`, notes them there as i's. */
+static int chain_cost(const wg_partition *part, int i, int task, int *chain, int most) {
     const wg_task *t = &part->problem->tasks[task];
     int cost = part->places[task].cost;
     if (chain) {
         chain[task] = i + 1;
     }
-    for (int k = 0; k < t->node->nin && cost < CHEAP; k++) {
+    for (int k = 0; k < t->node->nin && cost < most; k++) {
         int ref = t->in[k].ref;
         bool register_ = ref >= 0 && !part->places[ref].stored && part->places[ref].group == part->places[task].group &&
                          part->problem->tasks[ref].node->op->kind == WG_OP_MAP;
         bool floats = ref >= 0 && part->places[ref].group < 0;
         if ((register_ && !(chain && chain[ref])) || (floats && !chain)) {
-            cost += chain_cost(part, i, ref, chain);
+            cost += chain_cost(part, i, ref, chain, most - cost);
         }
     }
     return cost;
@@ -79,8 +79,8 @@ static int add_candidates(const wg_partition *part, int *chain, bool *refused) {
     for (size_t i = 0; i < p->ntasks; i++) {
         const wg_place *place = &part->places[i];
         if (p->tasks[i].node->op->kind == WG_OP_MAP && !p->tasks[i].keep && place->stored && !refused[i] && !chain[i] &&
-            place->group >= 0 && chain_cost(part, (int)i, (int)i, NULL) < CHEAP) {
-            chain_cost(part, (int)i, (int)i, chain);
+            place->group >= 0 && chain_cost(part, (int)i, (int)i, NULL, CHEAP) < CHEAP) {
+            chain_cost(part, (int)i, (int)i, chain, CHEAP);
             added++;
         }
     }
