@@ -38,8 +38,7 @@ WG_API wg_tensor *wg_layer_norm(wg_tensor *x, wg_shape normalized_shape, wg_tens
                                 const wg_layer_norm_opts *opts);
 
 typedef struct wg_rms_norm_opts {
-    double
-        eps; /* -1: a negative one means the machine epsilon of x's dtype (16-bit floats: of f32), as PyTorch's None */
+    double eps; /* -1: a negative one means the epsilon of x's dtype (16-bit floats: of f32), as PyTorch's None */
 } wg_rms_norm_opts;
 WG_API wg_rms_norm_opts wg_rms_norm_defaults(void);
 /* x / sqrt(mean(x^2) + eps) * weight (Zhang & Sennrich 2019). */

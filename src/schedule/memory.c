@@ -49,7 +49,7 @@ static bool may_overwrite(const wg_step *step, int out_buffer, int in_buffer) {
         step->l.buffers[out_buffer].dtype != step->l.buffers[in_buffer].dtype) {
         return false;
     }
-    /* Reads with an index go anywhere. A matmul reads its operands long before it stores. */
+    /* Reads with an index go anywhere. A product still reads its operands when it has stored a part of itself. */
     for (int i = 0; i < loop->ninsts; i++) {
         const wg_inst *in = &loop->inst[i];
         if (in->prim == WG_P_LOAD && loop->access[in->access].buffer == in_buffer &&
