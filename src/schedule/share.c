@@ -113,10 +113,16 @@ int wg_mover_join(wg_mover *m, int *first, int count, int j) {
     return moved == 0 && j > *first + count ? try_move(m, first, count, j, true) : moved;
 }
 
+/* Steps to look at: a bundle saves a launch for each tensor of a model, chains are few. */
+enum { FOR_BUNDLES = 1 << 20, FOR_CHAINS = 1 << 17 };
+
 static bool share_all(wg_mover *m) {
     find_writers(m);
     m->bytes = wg_plan_bytes(m->plan);
-    return wg_bundle_all(m) && wg_chain_all(m) && wg_plan_memory(m->plan, m->part, (int64_t)m->limits->max_alloc);
+    m->budget = FOR_BUNDLES;
+    bool ok = wg_bundle_all(m);
+    m->budget = FOR_CHAINS;
+    return ok && wg_chain_all(m) && wg_plan_memory(m->plan, m->part, (int64_t)m->limits->max_alloc);
 }
 
 bool wg_plan_share(wg_plan *plan, const wg_partition *part, wg_form form, const wg_limits *limits) {
@@ -128,8 +134,7 @@ bool wg_plan_share(wg_plan *plan, const wg_partition *part, wg_form form, const 
                   .writer = wg_mem_alloc((size_t)plan->nslots * sizeof *m.writer),
                   .behind = wg_mem_alloc(n * sizeof *m.behind),
                   .before = wg_mem_alloc(n * sizeof *m.before),
-                  .was = wg_mem_alloc(n * sizeof *m.was),
-                  .budget = 1 << 20};
+                  .was = wg_mem_alloc(n * sizeof *m.was)};
     bool ok = m.writer && m.behind && m.before && m.was && share_all(&m);
     wg_mem_free(m.writer);
     wg_mem_free(m.behind);

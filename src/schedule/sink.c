@@ -13,6 +13,7 @@ enum {
     ROUNDS = 3,       /* sinking some maps makes candidates of others */
     LONG = 1 << 15,   /* a plan of more tasks is not made twice */
     BUDGET = 1 << 18, /* tasks planned for choosing among the candidates; long plans choose among groups of them */
+    LIGHT = 1 << 9,   /* the same where the bytes are few */
     GROUP = 8,        /* candidates in a group; where they had to be more, all are taken */
     TOLL = 128 << 10  /* bytes that a launch is worth */
 };
@@ -141,7 +142,9 @@ static void take_back(search *s) {
     for (size_t i = 0; i < s->ntasks; i++) {
         chosen += s->chain[i] == (int)i + 1;
     }
-    size_t few = 1 + chosen * s->ntasks / BUDGET, n = 0;
+    /* Where it is launches that cost there is little to win. */
+    bool light = s->plan && 8 * s->cost < 9 * (int64_t)s->plan->nlaunches * TOLL;
+    size_t few = 1 + chosen * s->ntasks / (light ? LIGHT : BUDGET), n = 0;
     for (size_t i = 0, end = 0; s->plan && few <= GROUP && i < s->ntasks; i = end) {
         for (n = 0; end < s->ntasks && n < few; end++) {
             n += s->chain[end] == (int)end + 1;
