@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # prove.sh BUILD [--quick | --all]: what can be proved of the kernels without a GPU. The report is BUILD/proofs/kernels.txt.
-#   --quick   a few kernels of each class, one architecture, in seconds
+#   --quick   a few kernels of each class, one architecture, in seconds, and in BUILD/proofs-quick
 #   --all     every kernel for every architecture, which takes long
 set -eu
 build=$1 how=${2:-} quick=
@@ -10,7 +10,7 @@ case $how in
 *) echo "prove.sh does not take '$how'" >&2 && exit 2 ;;
 esac
 programs=$build/tests/proofs
-work=$build/proofs
+work=$build/proofs${quick:+-quick} # side by side with a whole run
 kernels=$work/kernels
 rm -rf "$work"
 mkdir -p "$kernels" "$work/fibers"
