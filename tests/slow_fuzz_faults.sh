@@ -54,13 +54,13 @@ fault "a stale plan: the key leaves out views" src/schedule/problem.c \
 fault "a stale plan: the key leaves out what is kept" src/schedule/problem.c \
     ' | (uint64_t)it->keep << 16;' ';'
 fault "a merge by equal scalars: they share a parameter" src/schedule/lower.c \
-    'return param_inst(x, dtype, WG_PARAM_SCALAR, x->task * WG_MAX_SCALAR + k, 0);' \
+    'return param_inst(x, wg_dtype_compute(dtype), WG_PARAM_SCALAR, x->task * WG_MAX_SCALAR + k, 0);' \
     'int index = x->task * WG_MAX_SCALAR + k;
     const double *scalars = x->probe ? NULL : x->l->part->problem->scalars;
     for (int i = 0; scalars && i < index; i++) {
         index = scalars[i] == scalars[index] ? i : index;
     }
-    return param_inst(x, dtype, WG_PARAM_SCALAR, index, 0);'
+    return param_inst(x, wg_dtype_compute(dtype), WG_PARAM_SCALAR, index, 0);'
 fault "an in-place write under a handle: what is held is overwritten" src/schedule/memory.c \
     'in->kind == WG_SLOT_LEAF && p->leaves[s].dying' 'in->kind == WG_SLOT_LEAF'
 fault "an in-place write under a later reader" src/schedule/memory.c \
