@@ -93,12 +93,24 @@ static bool held_by(const cd_stream *s, const cd_stream *other) {
     return meet && other != s && other->head && other->head->number < s->head->number;
 }
 
+/* A wait is for the record it found, though the event may have been recorded again, on another stream, and that came first. */
+static bool is_recorded(const cd_stream *s, const cd_work *wait) {
+    for (const cd_stream *o = s->ctx->streams; o; o = o->next) {
+        for (const cd_op *q = o->head; q; q = q->next) {
+            if (q->work.what == CD_RECORD && q->work.event == wait->event && q->work.version == wait->version) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 static bool ready(const cd_stream *s) {
     if (!s->head) {
         return false;
     }
     const cd_work *w = &s->head->work;
-    if (w->what == CD_WAIT && w->event->done < w->version) {
+    if (w->what == CD_WAIT && !is_recorded(s, w)) {
         return false;
     }
     for (const cd_stream *o = s->ctx->streams; o; o = o->next) {
