@@ -89,9 +89,7 @@ static wg_status start(wg_device *dev, const wg_cuda_found *found, wg_err *err) 
     dev->context = code == WG_CU_SUCCESS ? dev->context : NULL;
     code = code ? code : cu->cuCtxSetCurrent(dev->context);
     wg_cu_stream *const streams[] = {&dev->main, &dev->copy, &dev->beside[0], &dev->beside[1], &dev->beside[2]};
-    /* One, until a wait that the stand-in for the driver finds missing on several (WENGERT_QUEUES=4, 16-bit maps without
-     * fusion, one order in five) is understood. */
-    dev->limits.queues = wg_queues_wanted(1);
+    dev->limits.queues = wg_queues_wanted(WG_MAX_QUEUES);
     for (int i = 0; i < dev->limits.queues + 1 && code == WG_CU_SUCCESS; i++) {
         code = cu->cuStreamCreate(streams[i], WG_CU_STREAM_NON_BLOCKING);
         *streams[i] = code == WG_CU_SUCCESS ? *streams[i] : NULL;

@@ -120,7 +120,7 @@ static wg_status open_found(const wg_cl_api *cl, const wg_cl_found *found, wg_de
     cl_int code;
     dev->context = cl->clCreateContext(properties, ndevices, dev->id, NULL, NULL, &code);
     /* A kernel fills the cores of a CPU; a GPU has room for another one beside a small one. */
-    dev->limits.queues = wg_queues_wanted(1);
+    dev->limits.queues = wg_queues_wanted(found->type & CL_DEVICE_TYPE_GPU ? 2 : 1);
     for (int q = 0; q < WG_QUEUE_BESIDE + dev->limits.queues - 1 && code == CL_SUCCESS; q++) {
         cl_device_id id = wg_cl_device_of(dev, q);
         dev->queue[q] = id ? cl->clCreateCommandQueue(dev->context, id, 0, &code) : NULL;

@@ -23,7 +23,6 @@ static inline void load_double(void) {
     setenv("WENGERT_LIBCUBLAS", CUDA_DOUBLE_LIBRARY, 1);
     setenv("WENGERT_CACHE_DIR", CUDA_DOUBLE_CACHE, 1);
     setenv("WENGERT_DOUBLE_NVRTC", "none", 1);
-    setenv("WENGERT_QUEUES", "4", 1);
     void *library = dlopen(CUDA_DOUBLE_LIBRARY, RTLD_NOW | RTLD_LOCAL);
     cr_assert(library, "%s", dlerror());
 #define X(result, name, parameters) cr_assert((*(void **)&cu.name = dlsym(library, #name)), "there is no %s", #name);

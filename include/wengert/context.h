@@ -28,9 +28,9 @@ WG_BEGIN_DECLS
  * context takes every call and answers with its error. The caller closes it with wg_close.
  * Environment, read here: WENGERT_DEVICE; WENGERT_FORM=simd|simt forces the form of generated kernels;
  * WENGERT_EAGER=1; WENGERT_FUSE=0; WENGERT_ANOMALY=1 (see wg_detect_anomaly); WENGERT_MEMORY_LIMIT=512M is the limit of
- * wg_memory_limit: bytes, or K, M or G of 1024; anything else makes the context fail with WG_ERR_ARG; WENGERT_QUEUES=2,
- * 3 or 4 runs independent kernels of a plan at the same time, on as many queues (1, one after the other, is what devices take
- * by themselves: on several a wait is known to be missing, see CHANGELOG); WENGERT_PROFILE=1 and
+ * wg_memory_limit: bytes, or K, M or G of 1024; anything else makes the context fail with WG_ERR_ARG; WENGERT_QUEUES=1 runs
+ * kernels one after the other where a device would otherwise run independent ones at the same time (2, 3 or 4: on as many
+ * queues; by itself 4 on CUDA, 2 on GPUs of OpenCL, 1 on CPUs; the results are the same); WENGERT_PROFILE=1 and
  * WENGERT_TRACE=file (see inspect.h); WENGERT_LOG, a list that says what is written to stderr: "plan", each plan when it is
  * made, with its kernels; "kernel", each launch; "memory", each block of device memory that is taken or given back, growth
  * of the pool, new peaks. WENGERT_KERNELS=DIR keeps the text of each kernel built in that folder, which must exist, as
