@@ -179,8 +179,10 @@ Test(checkpoint, memory) {
             uint64_t least, kernels;
             double without = peak(plain, matmuls, between, &least);
             double with = peak(wg_checkpoint, matmuls, between, &kernels);
-            cr_expect(with < 0.5 * without, "%s, %s: a peak of %.1f activations with checkpoints, %.1f without",
-                      matmuls ? "matmuls" : "maps", between ? "forward read first" : "one plan", with, without);
+            /* What checkpoints hold, and that it is far less than what is held without them, whatever the scheduler made of that. */
+            cr_expect(with <= 13.1 && with < 0.5 * without,
+                      "%s, %s: a peak of %.1f activations with checkpoints, %.1f without", matmuls ? "matmuls" : "maps",
+                      between ? "forward read first" : "one plan", with, without);
             /* Wrong: a segment's input not kept, so that the forward up to it runs again too. */
             uint64_t again = between ? (matmuls ? LONG : LONG / SEGMENT) : UINT64_MAX / 2;
             cr_expect(kernels <= least + again, "%s: %d kernels backward with checkpoints, %d without",

@@ -266,12 +266,14 @@ Test(kept, for_other_processes) {
 
 TestSuite(order, .init = cu_open);
 
-/* p is 2, then doubled in stream s and increased by 2 in t: 6 or 8. Counts the 8s over all seeds. */
+/* p is 2, then doubled in stream s and increased by 2 in t: 6 or 8. Counts the 8s over all seeds. A wait is for the record
+ * before it: the event is recorded again on a stream that has nothing to do, and may come first. */
 static int eights(CUstream s, CUstream t, bool event) {
     int n = 0;
     float two = 2;
     CUdeviceptr p = cu_memory(&two, 1), q = cu_memory(&two, 1);
     CUevent e = cu_event();
+    CUstream idle = cu_stream();
     for (unsigned seed = 0; seed < SEEDS; seed++) {
         cu.cuda_double_seed(seed);
         DOES(cu.cuMemcpyHtoD(p, &two, 4));
@@ -279,6 +281,7 @@ static int eights(CUstream s, CUstream t, bool event) {
         DOES(cu.cuEventRecord(e, s));
         if (event) {
             DOES(cu.cuStreamWaitEvent(t, e, 0));
+            DOES(cu.cuEventRecord(e, idle));
         }
         DOES(launch_add(p, q, 1, t));
         DOES(cu.cuCtxSynchronize());
@@ -287,6 +290,7 @@ static int eights(CUstream s, CUstream t, bool event) {
         n += v == 8;
     }
     DOES(cu.cuEventDestroy(e));
+    DOES(cu.cuStreamDestroy(idle));
     DOES(cu.cuMemFree(p));
     DOES(cu.cuMemFree(q));
     return n;
