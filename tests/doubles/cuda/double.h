@@ -246,7 +246,9 @@ struct cd_stream {
 struct cd_event {
     cd_context *ctx;
     void *handle;
-    uint64_t recorded, done; /* versions */
+    uint64_t recorded; /* the last version */
+    uint64_t *due;     /* versions that streams still hold */
+    int ndue, due_capacity;
     double when;
     bool timed;
     cd_capture *capture; /* recorded in one last */
@@ -257,7 +259,8 @@ void cd_order_seed(unsigned seed);
 uint32_t cd_random(uint32_t below);
 /* Queues work, or adds it to the graph that the stream captures. Takes over w. */
 CUresult cd_push(cd_stream *s, cd_work *w);
-bool cd_step(void); /* runs one piece of work that may run now */
+bool cd_is_due(const cd_event *e, uint64_t version); /* a stream holds that record still */
+bool cd_step(void);                                  /* runs one piece of work that may run now */
 void cd_drain(cd_stream *s);
 void cd_drain_context(cd_context *ctx);
 /* Whether work that waits uses the bytes. */

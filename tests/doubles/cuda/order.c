@@ -46,6 +46,46 @@ void cd_work_drop(cd_work *w) {
     }
 }
 
+/*
+ * A wait is for the record it found, though the event may have been recorded again, on another stream, and that came first:
+ * an event knows which of its records are still to come, oldest first.
+ */
+static void due_add(cd_event *e, uint64_t version) {
+    if (e->ndue == e->due_capacity) {
+        e->due_capacity = 2 * e->due_capacity + 4;
+        uint64_t *grown = cd_alloc_or_die((size_t)e->due_capacity * sizeof *grown);
+        if (e->due) {
+            memcpy(grown, e->due, (size_t)e->ndue * sizeof *grown);
+        }
+        free(e->due);
+        e->due = grown;
+    }
+    e->due[e->ndue++] = version;
+}
+
+static int due_find(const cd_event *e, uint64_t version) {
+    int i = 0;
+    while (i < e->ndue && e->due[i] < version) {
+        i++;
+    }
+    return i;
+}
+
+static void due_remove(cd_event *e, uint64_t version) {
+    int i = due_find(e, version);
+    memmove(e->due + i, e->due + i + 1, (size_t)(--e->ndue - i) * sizeof *e->due);
+    if (e->ndue == 0) {
+        free(e->due);
+        e->due = NULL;
+        e->due_capacity = 0;
+    }
+}
+
+bool cd_is_due(const cd_event *e, uint64_t version) {
+    int i = due_find(e, version);
+    return i < e->ndue && e->due[i] == version;
+}
+
 CUresult cd_push(cd_stream *s, cd_work *w) {
     CUresult forbidden = s->legacy ? cd_capture_forbids_implicit(s) : CUDA_SUCCESS;
     if (forbidden) {
@@ -64,6 +104,9 @@ CUresult cd_push(cd_stream *s, cd_work *w) {
     *op = (cd_op){.number = ++st.number, .work = *w};
     *s->tail = op;
     s->tail = &op->next;
+    if (w->what == CD_RECORD) {
+        due_add(w->event, w->version);
+    }
     while (cd_random(8) < st.eagerness && cd_step()) {
     }
     return CUDA_SUCCESS;
@@ -73,6 +116,9 @@ void cd_stream_drop(cd_stream *s) {
     while (s->head) {
         cd_op *op = s->head;
         s->head = op->next;
+        if (op->work.what == CD_RECORD) {
+            due_remove(op->work.event, op->work.version);
+        }
         cd_work_drop(&op->work);
         free(op);
     }
@@ -93,24 +139,12 @@ static bool held_by(const cd_stream *s, const cd_stream *other) {
     return meet && other != s && other->head && other->head->number < s->head->number;
 }
 
-/* A wait is for the record it found, though the event may have been recorded again, on another stream, and that came first. */
-static bool is_recorded(const cd_stream *s, const cd_work *wait) {
-    for (const cd_stream *o = s->ctx->streams; o; o = o->next) {
-        for (const cd_op *q = o->head; q; q = q->next) {
-            if (q->work.what == CD_RECORD && q->work.event == wait->event && q->work.version == wait->version) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
 static bool ready(const cd_stream *s) {
     if (!s->head) {
         return false;
     }
     const cd_work *w = &s->head->work;
-    if (w->what == CD_WAIT && !is_recorded(s, w)) {
+    if (w->what == CD_WAIT && cd_is_due(w->event, w->version)) {
         return false;
     }
     for (const cd_stream *o = s->ctx->streams; o; o = o->next) {
@@ -124,6 +158,9 @@ static bool ready(const cd_stream *s) {
 static void finish(cd_stream *s) {
     cd_op *op = s->head;
     s->head = op->next;
+    if (op->work.what == CD_RECORD) {
+        due_remove(op->work.event, op->work.version);
+    }
     if (!s->head) {
         s->tail = &s->head;
     }

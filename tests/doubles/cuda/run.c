@@ -203,7 +203,6 @@ void cd_run(cd_context *ctx, cd_work *w) {
         }
         break;
     case CD_RECORD:
-        w->event->done = w->version > w->event->done ? w->version : w->event->done;
         w->event->when = now();
         break;
     case CD_MEMORY_BEGINS:

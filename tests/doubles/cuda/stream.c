@@ -181,7 +181,7 @@ CUresult cuEventQuery(CUevent event) {
     CD_ENTER(CD_NEEDS_CONTEXT | CD_UNSAFE);
     const cd_event *e = get(event);
     CUresult code = may_ask(e);
-    if (code == CUDA_SUCCESS && e->done < e->recorded) {
+    if (code == CUDA_SUCCESS && cd_is_due(e, e->recorded)) {
         cd_step();
         code = CUDA_ERROR_NOT_READY;
     }
@@ -192,7 +192,7 @@ CUresult cuEventSynchronize(CUevent event) {
     CD_ENTER(CD_NEEDS_CONTEXT | CD_UNSAFE);
     const cd_event *e = get(event);
     CUresult code = may_ask(e);
-    while (code == CUDA_SUCCESS && e->done < e->recorded && cd_step()) {
+    while (code == CUDA_SUCCESS && cd_is_due(e, e->recorded) && cd_step()) {
     }
     return code ? code : cd_sticky();
 }
@@ -202,7 +202,7 @@ static CUresult elapsed(float *ms, CUevent start, CUevent end) {
     if (!a || !b || !a->timed || !b->timed || a->recorded == 0 || b->recorded == 0) {
         return cd_refuse(CUDA_ERROR_INVALID_HANDLE, "no such event, never recorded, or made without timing");
     }
-    if (a->done < a->recorded || b->done < b->recorded) {
+    if (cd_is_due(a, a->recorded) || cd_is_due(b, b->recorded)) {
         return CUDA_ERROR_NOT_READY;
     }
     *ms = (float)((b->when - a->when) * 1e3);
