@@ -2,6 +2,7 @@
 #include "schedule/sink.h"
 
 #include "base/alloc.h"
+#include "schedule/geometry.h"
 #include "schedule/memory.h"
 #include "schedule/prologue.h"
 #include "tensor/dtype.h"
@@ -51,8 +52,14 @@ static void find_refused(const wg_partition *part, bool *refused) {
     }
 }
 
-/* The instructions of a map and of those that hand it their values in registers: they would sink with it. No more than `most`
- * and some are counted. With `chain`, notes them there as i's. */
+/* Whether a task's value costs next to nothing to store beside one that is made of it, as a row's mean beside the row. */
+static bool is_smaller(const wg_partition *part, int task, int beside) {
+    int64_t n = wg_numel_of(part->problem->tasks[task].node->shape);
+    return n > 1 && n < wg_numel_of(part->problem->tasks[beside].node->shape);
+}
+
+/* The instructions of a map and of those that hand it their values in registers: they would sink with it, but for smaller ones,
+ * which are stored instead. No more than `most` and some are counted. With `chain`, notes them there as i's. */
 static int chain_cost(const wg_partition *part, int i, int task, int *chain, int most) {
     const wg_task *t = &part->problem->tasks[task];
     int cost = part->places[task].cost;
@@ -62,7 +69,7 @@ static int chain_cost(const wg_partition *part, int i, int task, int *chain, int
     for (int k = 0; k < t->node->nin && cost < most; k++) {
         int ref = t->in[k].ref;
         bool register_ = ref >= 0 && !part->places[ref].stored && part->places[ref].group == part->places[task].group &&
-                         part->problem->tasks[ref].node->op->kind == WG_OP_MAP;
+                         part->problem->tasks[ref].node->op->kind == WG_OP_MAP && !is_smaller(part, ref, task);
         bool floats = ref >= 0 && part->places[ref].group < 0;
         if ((register_ && !(chain && chain[ref])) || (floats && !chain)) {
             cost += chain_cost(part, i, ref, chain, most - cost);
