@@ -207,6 +207,30 @@ Test(plan, cheap_maps_sink) {
     wg_close(ctx);
 }
 
+/* A norm's row kernel stores two numbers of a row; the products make its elements again from those and from x, which is kept. */
+Test(plan, a_norm_stores_a_rows_numbers) {
+    wg_ctx *ctx = open_null("null:gpu");
+    wg_tensor *in = given(ctx, WG_SHAPE(256, 64)), *u = given(ctx, WG_SHAPE(64, 64));
+    wg_tensor *w = given(ctx, WG_SHAPE(64, 96)), *v = given(ctx, WG_SHAPE(64, 32));
+    WG_SCOPE(ctx) {
+        wg_tensor *x = wg_matmul(in, u);
+        wg_tensor *y = wg_layer_norm(x, WG_SHAPE(64), NULL, NULL, NULL);
+        wg_tensor *out[] = {wg_matmul(y, w), wg_matmul(y, v), x};
+        wg_eval(out, 3);
+        expect_plan(ctx, "norm and products",
+                    "4 launches, 198656 bytes: 196608 kept, arena 2048\n"
+                    "  1 matmul 256x64x64: matmul\n"
+                    "      x0 x1 -> k0\n"
+                    "  2 rows 256 of 64: sum+div_scalar+sub+square+sum+div_scalar+add_scalar+rsqrt\n"
+                    "      k0 -> t2[0+1024] t8[1024+1024]\n"
+                    "  3 matmul 256x64x96: sub+mul+matmul\n"
+                    "      t2[0+1024] k0 t8[1024+1024] x2 -> k10\n"
+                    "  4 matmul 256x64x32: sub+mul+matmul\n"
+                    "      t2[0+1024] k0 t8[1024+1024] x3 -> k11\n");
+    }
+    wg_close(ctx);
+}
+
 /* Loss and gradient: every group counts the targets, and the last one takes the mean. Where the count is more work than all
  * the rest, it has a launch of its own. */
 Test(plan, cross_entropy_is_one_launch) {
