@@ -242,25 +242,25 @@ Test(plan, cross_entropy_is_one_launch) {
             both[0] = wg_cross_entropy(logits, wg_from_i64(ctx, target, WG_SHAPE(n)), NULL);
             wg_gradients(both, 1, &logits, 1, both + 1, NULL);
             wg_eval(both, 2);
-            expect_plan(
-                ctx, "loss and gradient",
-                n == 1024
-                    ? "1 launches, 20740 bytes: 16388 kept, arena 4352\n"
-                      "  1 rows 1024: ne_scalar+cast+sum\n"
-                      "      x0 -> t16[4096+8]\n"
-                      "  > rows 1024 of 4: "
-                      "amax+sub+exp+sum+log+sub+one_hot+cast+zeros+where+sum+neg+ne_scalar+zeros+where+ones+cast+div\n"
-                      "      x1 x0 t16[4096+8] -> t14[0+4096] k30\n"
-                      "  > rows 1024: sum+cast+div\n"
-                      "      t14[0+4096] t16[4096+8] -> k19\n"
-                    : "2 launches, 327940 bytes: 262148 kept, arena 65792\n"
-                      "  1 rows 16384: ne_scalar+cast+sum\n"
-                      "      x0 -> t16[65536+8]\n"
-                      "  2 rows 16384 of 4: "
-                      "amax+sub+exp+sum+log+sub+one_hot+cast+zeros+where+sum+neg+ne_scalar+zeros+where+ones+cast+div\n"
-                      "      x1 x0 t16[65536+8] -> t14[0+65536] k30\n"
-                      "  > rows 16384: sum+cast+div\n"
-                      "      t14[0+65536] t16[65536+8] -> k19\n");
+            expect_plan(ctx, "loss and gradient",
+                        n == 1024 ? "1 launches, 20740 bytes: 16388 kept, arena 4352\n"
+                                    "  1 rows 1024: ne_scalar+cast+sum\n"
+                                    "      x0 -> t16[4096+8]\n"
+                                    "  > rows 1024 of 4: "
+                                    "amax+sub+exp+sum+log+sub+one_hot+cast+zeros+where+sum+neg+ne_scalar+zeros+where+"
+                                    "ones+cast+di...\n"
+                                    "      x1 x0 t16[4096+8] -> t14[0+4096] k30\n"
+                                    "  > rows 1024: sum+cast+div\n"
+                                    "      t14[0+4096] t16[4096+8] -> k19\n"
+                                  : "2 launches, 327940 bytes: 262148 kept, arena 65792\n"
+                                    "  1 rows 16384: ne_scalar+cast+sum\n"
+                                    "      x0 -> t16[65536+8]\n"
+                                    "  2 rows 16384 of 4: "
+                                    "amax+sub+exp+sum+log+sub+one_hot+cast+zeros+where+sum+neg+ne_scalar+zeros+where+"
+                                    "ones+cast+di...\n"
+                                    "      x1 x0 t16[65536+8] -> t14[0+65536] k30\n"
+                                    "  > rows 16384: sum+cast+div\n"
+                                    "      t14[0+65536] t16[65536+8] -> k19\n");
         }
     }
     wg_close(ctx);

@@ -90,7 +90,7 @@ Test(queues, lstm) {
                 "  2 queue 0: matmul 8x16x64: matmul+add\n"
                 "      x2 x3 t0[0+2048] -> t2[0+2048]\n"
                 "  3 queue 0: map 8x16: "
-                "tanh+sigmoid+mul+sigmoid+mul+add+tanh+sigmoid+mul+mul_scalar+ones+mul+mul+mul+rsub_scalar+mul\n"
+                "tanh+sigmoid+mul+sigmoid+mul+add+tanh+sigmoid+mul+mul_scalar+ones+mul+mul+mul+rsub_scalar+mu...\n"
                 "      t2[0+2048] x4 -> t19[2048+512] t26[2560+512] t31[3072+512] t34[3584+512]\n"
                 "  4 queue 0: map 8x64: "
                 "zeros+slice_scatter+zeros+slice_scatter+add+zeros+slice_scatter+add+zeros+slice_scatter+add\n"

@@ -87,7 +87,7 @@ static void describe_scatter(const wg_problem *p, const wg_task *t, wg_step *s) 
 }
 
 static size_t add_ops(const wg_partition *part, const wg_entry *entries, size_t n, size_t at, wg_step *s) {
-    for (size_t i = 0; i < n && at + 4 < sizeof s->ops; i++) {
+    for (size_t i = 0; i < n && at < sizeof s->ops; i++) {
         const char *name = part->problem->tasks[entries[i].task].node->op->name;
         at += (size_t)snprintf(s->ops + at, sizeof s->ops - at, at ? "+%s" : "%s", name);
     }
