@@ -145,7 +145,7 @@ static void print_loops(const wg_step *lead, char *out, size_t cap) {
     int i = 1;
     for (; wg_step_leads_chain(lead) && i < lead->bundle; i++) {
         size_t fits = loops.len;
-        wg_str_add(&loops, ", then ");
+        wg_str_add(&loops, lead[i].part == WG_PART_SUM ? " with " : ", then ");
         wg_step_print_loops(&lead[i], &loops);
         if (!loops.failed && loops.len + (i + 1 < lead->bundle ? reserve : 0) >= cap) {
             loops.data[loops.len = fits] = '\0';

@@ -31,10 +31,6 @@ void wg_print_bundle(const wg_lowered *l, wg_form form, wg_str *body, wg_str *ne
     print(l, form, body, needs, form == WG_SIMD ? simd_bundle : simt_bundle);
 }
 
-void wg_print_around(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs) {
-    print(l, form, body, needs, wg_text_around);
-}
-
 static void scatter(wg_text *t) {
     const char *c = wg_text_memory(t->l->buffers[3].dtype), *type = wg_text_memory_name(t->l->buffers[3].dtype);
     wg_str *s = &t->body;
@@ -60,12 +56,6 @@ static void scatter(wg_text *t) {
 
 void wg_print_scatter(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs) {
     print(l, form, body, needs, scatter);
-}
-
-void wg_print_params(const wg_lowered *l, wg_str *params, wg_str *args) {
-    wg_text t = {.l = l, .name = WG_NAME_MARK};
-    wg_text_params(&t, params);
-    wg_text_args(&t, args);
 }
 
 void wg_print_named(const char *body, const char *name, wg_str *out) {

@@ -27,14 +27,30 @@ static inline bool wg_in_row(const wg_argument *p) { return p->kind == WG_PARAM_
 void wg_print_chain(const wg_step *lead, wg_form form, wg_str *body, wg_str *needs);
 /* How many neighbouring results a work-item of the simt form computes. In simt.c. */
 int wg_simt_lanes(const wg_lowered *l);
-/* Prints the functions that a product's kernel calls for its operands and with its results; its own text follows from
- * src/kernels. */
-void wg_print_around(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs);
+/* A sum that a product takes along. Its function NAME_sum_a (b) ends it: it is called with the piece of the sum, the column
+ * where the lanes start, in the simd form how many are real, and their sums. */
+typedef struct wg_sum_text {
+    wg_str params, args; /* the function's first parameters, and as arguments; empty: there is no such sum */
+    wg_str given;        /* the arguments as the kernel has them */
+    int chunk;           /* the parameter that says how long a piece is; -1: one piece */
+} wg_sum_text;
+
+typedef struct wg_product_text {
+    wg_str params, args; /* "GLOBAL f32 *b0, ..., const @_params p" and "b0, ..., p" */
+    /* With sums alone: the kernel's parameters, and what it begins with so that those names are there. */
+    wg_str head, enter;
+    wg_str types;       /* of its parameters; in the body already */
+    wg_sum_text sum[2]; /* by operand */
+} wg_product_text;
+
+/* Prints the functions that the kernel of a product calls for its operands and with its results, and at the end of the sums
+ * that are steps behind it; its own text follows from src/kernels. In sums.c. */
+void wg_print_product(const wg_step *lead, wg_form form, wg_str *body, wg_str *needs, wg_product_text *out);
+/* False if there was no memory for it. */
+bool wg_product_text_free(wg_product_text *p);
 /* Prints an index_add of a dtype; its parameters are outer, n, inner, count, the buffers' offsets, and what a trap
  * reports. */
 void wg_print_scatter(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs);
-/* "GLOBAL f32 *b0, ..., const @_params p" and "b0, ..., p" for a product. */
-void wg_print_params(const wg_lowered *l, wg_str *params, wg_str *args);
 
 /* What a program of kernels with these needs begins with, after the backend's prelude. */
 void wg_print_library(wg_form form, wg_language language, const char *needs, wg_str *out);

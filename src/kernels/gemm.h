@@ -84,15 +84,27 @@ typedef struct wg_gemm_operand {
     bool across;        /* values lie along the rows of A or the columns of B, and row is a k; else along k */
 } wg_gemm_operand;
 
+/* A sum of an operand, along k, that is made beside the product: function NAME_sum_a (b) takes what it comes to, with the number
+ * of the piece if it is made of pieces, where its lanes lie along the operand's other side, in the simd form how many are real,
+ * and 16 sums; in the simt form one. Each is a chain acc = acc + x of its own, from 0, begun again for each piece. */
+typedef struct wg_gemm_sum {
+    const char *params, *args; /* that function's first parameters, and as arguments; NULL: no such sum */
+    const char *given;         /* the arguments in the kernel; the last is a struct */
+    int chunk;                 /* which of that struct's v[] is the length of a piece, a multiple of 16; -1: one piece */
+} wg_gemm_sum;
+
 /* How a kernel is tied into the caller's program. */
 typedef struct wg_gemm_print {
     const char *name;   /* the kernel's; also the prefix of its helper functions */
     const char *params; /* its parameters; the last is the by-value struct named p */
     const char *args;   /* the same as arguments, such as "b0, b1, p" */
+    const char *head;   /* the kernel's own parameters, if they are others, and what it begins with to have those; else NULL */
+    const char *enter;
     int base;           /* p.v[base + WG_GEMM_P_...] are this kernel's parameters */
     wg_gemm_operand operand[2];
+    wg_gemm_sum sum[2]; /* of each operand */
     const char *scratch; /* the buffer's name; simd only */
-    /* Free for names in params and args: p, and b0, b1, ... */
+    /* Free for names in params and args: p, q, and b0, b1, ..., m0, m1, ... */
 } wg_gemm_print;
 
 void wg_gemm_make_plan(wg_gemm_plan *plan, const wg_gemm_problem *problem, const wg_gemm_device *device);

@@ -10,6 +10,7 @@
  *
  * In the templates $x stands for a word of the text at hand, see the tables of words below.
  */
+#include "kernels/gemm_sums.h"
 #include "kernels/gemm_tile.h"
 
 #include <stdio.h>
@@ -249,8 +250,8 @@ static void print_block_loop(wg_str *out, const wg_gemm_print *print, wg_gemm_ty
     }
 }
 
-static const char SIMD_HEAD[] = "KERNEL_GROUP(1, 1, 1) $N($P)\n"
-                                "{\n"
+static const char SIMD_HEAD[] = "KERNEL_GROUP(1, 1, 1) $N($H)\n"
+                                "{\n$E"
                                 "    $T pa[$Z] __attribute__((aligned(64)));\n"
                                 "    $T pb[$Q * $D] __attribute__((aligned(64)));\n";
 static const char SIMD_BODY[] =
@@ -258,12 +259,14 @@ static const char SIMD_BODY[] =
     "        i64 k0 = 0;\n"
     "        do {\n"
     "            const i64 kc = min(k - k0, block_k);\n"
-    "            for (i64 i = 0; i < rows; i += $Y * $R)\n"
-    "                $N_$A, min(rows - i, (i64)$Y * $R), kc, pa + i / $R * $I);\n"
+    "            for (i64 i = 0; i < rows; i += $Y * $R) {\n"
+    "                $N_$A, min(rows - i, (i64)$Y * $R), kc, pa + i / $R * $I);\n$1"
+    "            }\n"
     "            GLOBAL $T *c = pc;\n"
     "            for (i64 j = 0; j < cols; j += $W) {\n"
-    "                if (j % ($Q * $W) == 0)\n"
-    "                    $N_$B, min(cols - j, (i64)$Q * $W), kc, pb);\n"
+    "                if (j % ($Q * $W) == 0) {\n"
+    "                    $N_$B, min(cols - j, (i64)$Q * $W), kc, pb);\n$2"
+    "                }\n"
     "                for (i64 i = 0; i < rows; i += $R, c += keep) {\n"
     "                    for (int s = 0; s < $W; s += $U)\n"
     "                        $N_micro(pa + i / $R * $I, pb + j / $W % $Q * $D + s, kc, k0 == 0, c + s);\n"
@@ -295,15 +298,24 @@ static void print_pack_call(wg_str *out, const wg_gemm_print *print, int operand
 static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
     wg_gemm_tile t = wg_gemm_choose_tile(text->type, text->width);
     const int a_panel = t.mr * t.kc + WG_GEMM_PAD, b_panel = t.panel * t.kc + WG_GEMM_PAD;
-    wg_str pack[2] = {{0}, {0}};
-    print_pack_call(&pack[0], print, 0);
-    print_pack_call(&pack[1], print, 1);
+    const wg_gemm_sum_text sums[] = {{TYPES[text->type].calc, TYPES[text->type].vector, TYPES[text->type].result, t.mr,
+                                      a_panel, WG_GEMM_STRIP_A, t.block_m},
+                                     {TYPES[text->type].calc, TYPES[text->type].vector, TYPES[text->type].result,
+                                      t.panel, b_panel, WG_GEMM_STRIP_B, t.block_n}};
+    wg_str pack[2] = {{0}, {0}}, take[2] = {{0}, {0}};
+    for (int o = 0; o < 2; o++) {
+        print_pack_call(&pack[o], print, o);
+        wg_gemm_print_sum_call(&take[o], print, o, &sums[o]);
+    }
     const word w[] = {
         {'N', print->name, 0},
         {'T', TYPES[text->type].calc, 0},
-        {'P', print->params, 0},
+        {'H', print->head ? print->head : print->params, 0},
+        {'E', print->head ? print->enter : "", 0},
         {'V', TYPES[text->type].result, 0},
         {'G', print->args, 0},
+        {'1', wg_str_text(&take[0]), 0},
+        {'2', wg_str_text(&take[1]), 0},
         {'A', wg_str_text(&pack[0]), 0},
         {'B', wg_str_text(&pack[1]), 0},
         {'Z', NULL, t.block_m / t.mr * a_panel},
@@ -318,7 +330,11 @@ static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
     print_pack(out, print, text->type, 0, t.mr, a_panel, WG_GEMM_STRIP_A, t.kc);
     print_pack(out, print, text->type, 1, t.panel, b_panel, WG_GEMM_STRIP_B, t.kc);
     print_micro(out, print, text->type, t);
+    for (int o = 0; o < 2; o++)
+        wg_gemm_print_sum(out, print, o, &sums[o]);
     expand(out, SIMD_HEAD, w);
+    for (int o = 0; o < 2; o++)
+        wg_gemm_print_sum_room(out, print, o, &sums[o]);
     wg_str_addf(out,
                 "    const i64 block_k = p.v[%d], keep = p.v[%d];\n"
                 "    GLOBAL %s *pc = (GLOBAL %s *)%s + p.v[%d] + GRP(0) * p.v[%d];\n",
@@ -327,9 +343,11 @@ static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
                 print->base + WG_GEMM_P_SCRATCH_STEP);
     print_block_loop(out, print, text->type);
     expand(out, SIMD_BODY, w);
-    out->failed = out->failed || pack[0].failed || pack[1].failed;
-    wg_str_free(&pack[0]);
-    wg_str_free(&pack[1]);
+    for (int o = 0; o < 2; o++) {
+        out->failed = out->failed || pack[o].failed || take[o].failed;
+        wg_str_free(&pack[o]);
+        wg_str_free(&take[o]);
+    }
 }
 
 /* Threads load along whichever side of an operand is contiguous. The K loop runs over what there is: padding with
@@ -344,8 +362,8 @@ static const char SIMT_HEAD[] =
     "#pragma unroll\n"
     "        for (int c = 0; c < 4; c++) acc[r][c] = $F;\n"
     "}\n\n"
-    "KERNEL_GROUP(256, 1, 1) $N($P)\n"
-    "{\n"
+    "KERNEL_GROUP(256, 1, 1) $N($H)\n"
+    "{\n$E"
     "    LOCAL $T as[16][68] __attribute__((aligned(16)));\n"
     "    LOCAL $T bs[16][66];\n"
     "    const int t = (int)LID(0), tx = t % 16, ty = t / 16;\n";
@@ -353,7 +371,7 @@ static const char SIMT_BODY[] =
     "        const i64 rows = m - i0, cols = n - j0;\n"
     "        $T acc[4][4];\n"
     "        for (int r = 0; r < 4; r++)\n"
-    "            for (int c = 0; c < 4; c++) acc[r][c] = 0;\n"
+    "            for (int c = 0; c < 4; c++) acc[r][c] = 0;\n$1"
     "        for (i64 k0 = 0; k0 < k; k0 += 16) {\n"
     "            const int kc = k - k0 < 16 ? (int)(k - k0) : 16;\n"
     "#pragma unroll 2\n" /* all four take more registers than half of a multiprocessor's threads can have */
@@ -363,7 +381,7 @@ static const char SIMT_BODY[] =
     "                as[ak][ai] = ak < kc && ai < rows ? $A : ($T)0;\n"
     "                bs[bk][bj] = bk < kc && bj < cols ? $B : ($T)0;\n"
     "            }\n"
-    "            BARRIER_LOCAL();\n"
+    "            BARRIER_LOCAL();\n$2"
     "            if (kc == 16) {\n"
     "#pragma unroll 8\n"
     "                for (int s = 0; s < 16; s++) $N_step(as[s] + ty * 4, bs[s] + tx, acc);\n"
@@ -396,18 +414,22 @@ static void print_element(wg_str *out, const wg_gemm_print *print, wg_gemm_type 
 
 static void print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
     static const char *const neighbours[2][3] = {{"a_col == 1", "true", "false"}, {"b_row == 1", "true", "false"}};
-    wg_str element[2] = {{0}, {0}};
+    wg_str element[2] = {{0}, {0}}, begin = {0}, take = {0};
     const char *along[2];
     for (int o = 0; o < 2; o++) {
         print_element(&element[o], print, text->type, o);
         along[o] = neighbours[o][print->operand[o].buffer ? 0 : print->operand[o].across ? 2 : 1];
+        wg_gemm_print_item_sum(&begin, &take, print, o, TYPES[text->type].calc, TYPES[text->type].memory);
     }
     const word w[] = {
         {'N', print->name, 0},
         {'M', TYPES[text->type].memory, 0},
         {'T', TYPES[text->type].calc, 0},
-        {'P', print->params, 0},
+        {'H', print->head ? print->head : print->params, 0},
+        {'E', print->head ? print->enter : "", 0},
         {'G', print->args, 0},
+        {'1', wg_str_text(&begin), 0},
+        {'2', wg_str_text(&take), 0},
         {'A', wg_str_text(&element[0]), 0},
         {'B', wg_str_text(&element[1]), 0},
         {'I', along[0], 0},
@@ -417,9 +439,11 @@ static void print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
     expand(out, SIMT_HEAD, w);
     print_block_loop(out, print, text->type);
     expand(out, SIMT_BODY, w);
-    out->failed = out->failed || element[0].failed || element[1].failed;
+    out->failed = out->failed || element[0].failed || element[1].failed || begin.failed || take.failed;
     wg_str_free(&element[0]);
     wg_str_free(&element[1]);
+    wg_str_free(&begin);
+    wg_str_free(&take);
 }
 
 void wg_gemm_print_text(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {

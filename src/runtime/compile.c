@@ -114,26 +114,32 @@ static wg_gemm_operand gemm_operand(const wg_lowered *l, int k, const char *name
                              .across = l->across[k]};
 }
 
-static void print_matmul(const wg_engine *e, const wg_lowered *l, int base, const wg_gemm_text *text,
+/* A sum of an operand that steps behind the product make, as its kernel has it. */
+static wg_gemm_sum gemm_sum(const wg_sum_text *t) {
+    return (wg_gemm_sum){.params = t->params.data, .args = t->args.data, .given = t->given.data, .chunk = t->chunk};
+}
+
+static void print_matmul(const wg_engine *e, const wg_step *step, int base, const wg_gemm_text *text,
                          wg_kernel_want *want) {
-    wg_str params = {0}, args = {0};
+    const wg_lowered *l = &step->l;
+    wg_product_text around = {0};
     char names[3][8];
     const int number[] = {l->operand[0], l->operand[1], l->scratch};
-    wg_print_around(l, e->form, &want->body, &want->needs);
-    wg_print_params(l, &params, &args);
+    wg_print_product(step, e->form, &want->body, &want->needs, &around);
     for (int i = 0; i < 3; i++) {
         snprintf(names[i], sizeof names[i], "b%d", number[i]);
     }
     wg_gemm_print print = {.name = WG_NAME_MARK,
-                           .params = wg_str_text(&params),
-                           .args = wg_str_text(&args),
+                           .params = wg_str_text(&around.params),
+                           .args = wg_str_text(&around.args),
+                           .head = around.head.data,
+                           .enter = around.enter.data,
                            .base = base,
                            .operand = {gemm_operand(l, 0, names[0]), gemm_operand(l, 1, names[1])},
+                           .sum = {gemm_sum(&around.sum[0]), gemm_sum(&around.sum[1])},
                            .scratch = names[2]};
     wg_gemm_print_text(&want->body, text, &print);
-    want->body.failed = want->body.failed || params.failed || args.failed;
-    wg_str_free(&params);
-    wg_str_free(&args);
+    want->body.failed = !wg_product_text_free(&around) || want->body.failed;
 }
 
 /* False when there is no memory. */
@@ -172,7 +178,7 @@ static bool compile_matmul(const wg_engine *e, wg_exec *x, wg_step *step, wg_exe
                                                      : -1;
         wg_lower_param(l, buffer < 0 ? WG_PARAM_VALUE : WG_PARAM_OFFSET, WG_I64, buffer, plan.v[i]);
     }
-    print_matmul(e, l, base, &plan.text, want);
+    print_matmul(e, step, base, &plan.text, want);
     for (int i = 0; i < 3; i++) {
         s->groups[i] = (uint32_t)plan.grid[i];
         s->local[i] = (uint32_t)plan.group[i];

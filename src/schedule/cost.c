@@ -1,7 +1,7 @@
 /* What a step moves and computes. */
 #include "schedule/cost.h"
 
-#include "schedule/plan.h"
+#include "schedule/share.h"
 #include "tensor/dtype.h"
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -94,13 +94,16 @@ static void count_loop(const wg_plan *plan, const wg_step *s, const wg_lowered *
     count_points(l, points);
     for (int i = 0; i < loop->ninsts; i++) {
         const wg_inst *in = &loop->inst[i];
+        bool reduction = in->prim >= WG_P_RSUM && in->prim <= WG_P_RARGMAX;
+        if (!reduction && l == &s->l && wg_sum_leaves_out(s, in)) {
+            continue;
+        }
         if (in->prim == WG_P_LOAD) {
             const wg_access *a = &loop->access[in->access];
             int64_t all = whole(plan, s, a->buffer);
             /* An index leads anywhere in the buffer. */
             join(&read[a->buffer], in->a < 0 ? span_of(l, a) : (span){points[in->level], 0, all - 1});
         } else if (is_arithmetic(loop, in)) {
-            bool reduction = in->prim >= WG_P_RSUM;
             *flops += points[reduction ? WG_LEVEL_ELEM : in->level];
         }
     }

@@ -1,5 +1,5 @@
-/* Moving steps of a plan together, while nothing comes before what it needs and memory does not grow. For bundle.c and
- * chain.c. */
+/* Moving steps of a plan together, while nothing comes before what it needs and memory does not grow. For sums.c, bundle.c
+ * and chain.c. */
 #ifndef WG_SCHEDULE_MOVER_H
 #define WG_SCHEDULE_MOVER_H
 
@@ -26,7 +26,13 @@ void wg_mover_mark_before(wg_mover *m, int first, int j);
  * done, *first is where it begins now; 0: memory would grow, and all is as before; -1: no memory. */
 int wg_mover_join(wg_mover *m, int *first, int count, int j);
 
-/* Makes all bundles, all chains. False when there is no memory. */
+/* The same, one way: the steps between them come as early as they can, or (late) as few of them behind it as can be. */
+int wg_mover_try(wg_mover *m, int *first, int count, int j, bool late);
+/* After the steps of a launch have changed places. */
+void wg_mover_renew(wg_mover *m);
+
+/* Puts sums behind products, makes all bundles, all chains. False when there is no memory. */
+bool wg_sums_all(wg_mover *m);
 bool wg_bundle_all(wg_mover *m);
 bool wg_chain_all(wg_mover *m);
 

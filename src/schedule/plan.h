@@ -50,13 +50,15 @@ typedef enum wg_part {
     WG_PART_ALIKE, /* alone, or of a bundle: kernels of one text on other tensors, none of which needs another */
     WG_PART_BEFORE,
     WG_PART_MAIN,
-    WG_PART_AFTER
+    WG_PART_AFTER,
+    WG_PART_SUM /* behind a product, of whose operand it is a sum */
 } wg_part;
 
 typedef struct wg_step {
     wg_group_kind kind;
     int bundle; /* how many steps from this one on share a launch: 1 if it is alone, 0 for those behind the first */
     wg_part part;
+    int operand; /* of a sum behind a product: which it sums */
     wg_lowered l;
     wg_product product;
     wg_scatter scatter;
@@ -94,7 +96,7 @@ typedef struct wg_plan {
 wg_plan *wg_plan_make(const wg_problem *p, bool fuse, wg_form form, const wg_limits *limits, wg_err *err);
 void wg_plan_free(wg_plan *plan);
 /* Appends the plan as text: a line with its bytes; for each launch what it does, then which values it reads and -> writes;
- * steps that share it follow, behind + those of a bundle, behind > those of a chain.
+ * steps that share it follow, behind + those of a bundle, behind > those of a chain, behind & sums of a product's operands.
  * x3 is a leaf, k5 a value that stays (k5=x3: in the bytes of x3), t7[256+64] a temporary of 64 bytes at 256 in the arena. On
  * several queues, each launch names its own and the launches on others it waits for, 0 being the beginning. In print.c. */
 void wg_plan_print(const wg_plan *plan, wg_str *out);

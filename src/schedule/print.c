@@ -99,7 +99,7 @@ void wg_plan_print(const wg_plan *plan, wg_str *out) {
                 wg_str_add(out, ": ");
             }
         } else {
-            wg_str_add(out, s->part == WG_PART_ALIKE ? "  + " : "  > ");
+            wg_str_add(out, s->part == WG_PART_ALIKE ? "  + " : s->part == WG_PART_SUM ? "  & " : "  > ");
         }
         wg_step_print_loops(s, out);
         wg_str_addf(out, ": %s\n     ", s->ops);

@@ -11,7 +11,7 @@
 /* Two words that many steps write in any order tie nobody. */
 static bool ties(const wg_plan *plan, int slot) { return slot != plan->trap_slot; }
 
-static void find_writers(wg_mover *m) {
+void wg_mover_renew(wg_mover *m) {
     for (int i = 0; i < m->plan->nslots; i++) {
         m->writer[i] = -1;
     }
@@ -88,7 +88,7 @@ static int rearrange(wg_mover *m, int first, int count, int j, bool late) {
     return begins;
 }
 
-static int try_move(wg_mover *m, int *first, int count, int j, bool late) {
+int wg_mover_try(wg_mover *m, int *first, int count, int j, bool late) {
     m->budget -= 16 * (int64_t)m->plan->nsteps;
     int begins = m->budget <= 0 ? -1 : rearrange(m, *first, count, j, late);
     if (begins < 0) {
@@ -104,23 +104,25 @@ static int try_move(wg_mover *m, int *first, int count, int j, bool late) {
     }
     m->bytes = bytes;
     *first = begins;
-    find_writers(m);
+    wg_mover_renew(m);
     return 1;
 }
 
 int wg_mover_join(wg_mover *m, int *first, int count, int j) {
-    int moved = try_move(m, first, count, j, false);
-    return moved == 0 && j > *first + count ? try_move(m, first, count, j, true) : moved;
+    int moved = wg_mover_try(m, first, count, j, false);
+    return moved == 0 && j > *first + count ? wg_mover_try(m, first, count, j, true) : moved;
 }
 
 /* Steps to look at: a bundle saves a launch for each tensor of a model, chains are few. */
-enum { FOR_BUNDLES = 1 << 20, FOR_CHAINS = 1 << 17 };
+enum { FOR_SUMS = 1 << 20, FOR_BUNDLES = 1 << 20, FOR_CHAINS = 1 << 17 };
 
 static bool share_all(wg_mover *m) {
-    find_writers(m);
+    wg_mover_renew(m);
     m->bytes = wg_plan_bytes(m->plan);
+    m->budget = FOR_SUMS;
+    bool ok = wg_sums_all(m);
     m->budget = FOR_BUNDLES;
-    bool ok = wg_bundle_all(m);
+    ok = ok && wg_bundle_all(m);
     m->budget = FOR_CHAINS;
     return ok && wg_chain_all(m) && wg_plan_memory(m->plan, m->part, (int64_t)m->limits->max_alloc);
 }

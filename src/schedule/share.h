@@ -1,6 +1,6 @@
 /*
  * Steps that share a launch. A bundle does the same to many sets of tensors (bundle.c); a chain puts small steps before or
- * behind a large one (chain.c). Steps move together only where the plan's memory does not grow by it.
+ * behind a large one (chain.c); a product brings sums of its operands with it (sums.c). Steps move together only where the plan's memory does not grow by it.
  */
 #ifndef WG_SCHEDULE_SHARE_H
 #define WG_SCHEDULE_SHARE_H
@@ -17,6 +17,18 @@ bool wg_plan_share(wg_plan *plan, const wg_partition *part, wg_form form, const 
  * last, as a ticket tells it, does the steps after. Bodies and orders of sums are those of launches of their own.
  */
 static inline bool wg_step_leads_chain(const wg_step *s) { return s->bundle > 1 && s->part != WG_PART_ALIKE; }
+/*
+ * A product's kernel goes through its operands along its sum, and so do reductions over that axis: those that sum what it packs
+ * or loads, as it lies there, are steps behind it. Their arguments go the way of a chain's. Their loops say what a launch of
+ * their own would do, and that is what the interpreter does; kernels have the operand from the product instead.
+ */
+static inline bool wg_step_is_sum(const wg_step *s) { return s->part == WG_PART_SUM; }
+/* Whether a sum behind a product leaves out an instruction: what makes the operand's elements. */
+static inline bool wg_sum_leaves_out(const wg_step *s, const wg_inst *in) {
+    return wg_step_is_sum(s) && in->level == WG_LEVEL_ELEM;
+}
+/* Whether a step reads or writes a buffer, which a sum behind a product may not. */
+bool wg_step_touches(const wg_step *s, int buffer);
 /* The number of its main step, from the chain's first; 0 where a launch is no chain. */
 int wg_chain_main(const wg_step *lead);
 /* The ops that a launch is known by. */

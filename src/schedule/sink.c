@@ -5,6 +5,7 @@
 #include "schedule/geometry.h"
 #include "schedule/memory.h"
 #include "schedule/prologue.h"
+#include "schedule/share.h"
 #include "tensor/dtype.h"
 
 #include <string.h>
@@ -15,6 +16,7 @@ enum {
     LONG = 1 << 15,   /* a plan of more tasks is not made twice */
     BUDGET = 1 << 18, /* tasks planned for choosing among the candidates; long plans choose among groups of them */
     LIGHT = 1 << 9,   /* the same where the bytes are few */
+    AGAIN = 2,        /* times that all of them are looked at */
     GROUP = 8,        /* candidates in a group; where they had to be more, all are taken */
     TOLL = 128 << 10  /* bytes that a launch is worth */
 };
@@ -28,6 +30,7 @@ static int64_t cost_of(const wg_plan *plan) {
         const wg_lowered *l = &plan->steps[i].l;
         for (int b = 0; b < l->nbuffers; b++) {
             int64_t elems = least(plan->slots[l->buffers[b].slot].elems, l->elems); /* scratch has none yet */
+            elems = wg_step_touches(&plan->steps[i], b) ? elems : 0;
             cost += elems * (int64_t)wg_dtype_size((wg_dtype)l->buffers[b].dtype);
         }
     }
@@ -174,7 +177,11 @@ wg_plan *wg_plan_sink(wg_planner *how, wg_plan *plan, wg_partition *part) {
                 .refused = wg_mem_alloc(n * sizeof *s.refused)};
     if (s.chain && s.sink && s.refused && n <= LONG) {
         sink_all(&s, part);
-        take_back(&s);
+        int64_t before = INT64_MAX;
+        for (int again = 0; again < AGAIN && s.cost < before; again++) { /* what pays may not, once others are back */
+            before = s.cost;
+            take_back(&s);
+        }
     }
     bool better = s.plan && s.cost < cost_of(plan);
     wg_plan_free(better ? plan : s.plan);
