@@ -304,12 +304,14 @@ static wg_x reduce(wg_lowering *l, const wg_entry *e) {
     wg_expr x = expr_for(l, e->task, WG_LEVEL_ELEM);
     wg_prim prim = x.node->op->reduce;
     wg_x a;
-    if (e->role == WG_ROLE_FINAL || l->part->places[e->task].copy_group >= 0) {
+    const wg_place *place = &l->part->places[e->task];
+    if (e->role == WG_ROLE_FINAL || place->copy_group >= 0 || place->copy >= 0) {
         /* Partial results, or a copy of the operand, lie as the loops go. */
         wg_view over = wg_view_contiguous(&l->group->space);
+        int copy = place->copy >= 0 ? wg_slot_task(p, place->copy) : wg_slot_copy(p, e->task);
         a = e->role == WG_ROLE_FINAL
                 ? load(&x, wg_slot_extra(p, e->task), wg_dtype_compute((wg_dtype)x.node->dtype), &over, -1, -1)
-                : load(&x, wg_slot_copy(p, e->task), (wg_dtype)x.node->in[0]->dtype, &over, -1, -1);
+                : load(&x, copy, (wg_dtype)x.node->in[0]->dtype, &over, -1, -1);
     } else {
         a = wg_x_in(&x, 0);
     }

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "schedule/place.h"
 #include "schedule/prologue.h"
+#include "schedule/summed.h"
 #include "tensor/shape.h"
 
 enum {
@@ -145,7 +146,8 @@ static bool reduction_joins(wg_partition *p, int group, const wg_task *t, const 
                             int64_t chunk) {
     wg_group *g = &p->groups[group];
     wg_place_demand d = {0};
-    if (!p->limit || g->kind != WG_GROUP_LOOP || !wg_shape_equal(&g->space, shape) || g->cost + 1 > p->limit) {
+    if (!p->limit || g->kind != WG_GROUP_LOOP || g->apart || !wg_shape_equal(&g->space, shape) ||
+        g->cost + 1 > p->limit) {
         return false;
     }
     if (g->reduced ? g->reduced != mask || g->chunk != chunk : false) {
@@ -209,6 +211,9 @@ static void reduce_in(wg_partition *p, int group, int task, const wg_shape *shap
     if (level >= 0) {
         wg_place_make_way(p, group, ref, (wg_level)level);
         wg_place_put(p, group, ref, (wg_level)level);
+    } else if (p->places[task].copy >= 0) {
+        w = wg_view_contiguous(shape);
+        wg_place_read(p, group, WG_LEVEL_ELEM, &w, p->places[task].copy, false);
     } else if (p->places[task].copy_group < 0 && (ref < 0 || !wg_place_entry(p, group, ref))) {
         read_operand(p, group, t, 0);
     }
@@ -243,6 +248,27 @@ static int same_rows(wg_partition *p, const wg_task *t, const wg_shape *shape, u
     return -1;
 }
 
+/* Has a reduction whose operand its loops cannot step through read a copy of it: one that another task makes, if it can be
+ * made by now, or its own. False when there is no memory. */
+static bool read_copy(wg_partition *p, int task, bool early) {
+    const wg_task *t = &p->problem->tasks[task];
+    int copy = p->limit > 0 && t->in[0].ref >= 0 && !early ? wg_summed_copy(p, task) : -1;
+    if (copy >= 0) {
+        take_map(p, copy);
+    }
+    if (copy >= 0 && !wg_place_floats(p, copy)) {
+        p->places[task].copy = copy;
+        return true;
+    }
+    int group = wg_place_group(p, WG_GROUP_LOOP, t->node->in[0]->shape, early);
+    if (group >= 0) {
+        read_operand(p, group, t, 0);
+        wg_place_add(p, group, task, WG_ROLE_COPY, WG_LEVEL_ELEM);
+        p->places[task].copy_group = group;
+    }
+    return group >= 0;
+}
+
 static void take_reduce(wg_partition *p, int task) {
     const wg_task *t = &p->problem->tasks[task];
     const wg_shape *shape = t->node->in[0]->shape;
@@ -250,9 +276,10 @@ static void take_reduce(wg_partition *p, int task) {
     int64_t chunk = t->node->op->reduce == WG_P_RARGMAX ? 0 : wg_split_length(shape, mask);
     p->places[task].cost = 1;
     int group = latest_producer(p, t);
+    bool made = group >= 0 && wg_place_entry(p, group, t->in[0].ref), apart = wg_summed_by_product(p, t, t->in[0].ref);
     group = group < 0 ? latest_reader(p, t) : group;
-    if (group < 0 || !reduction_joins(p, group, t, shape, mask, chunk)) {
-        group = same_rows(p, t, shape, mask, chunk);
+    if (group < 0 || !reduction_joins(p, group, t, shape, mask, chunk) || (apart && !made)) {
+        group = apart ? -1 : same_rows(p, t, shape, mask, chunk);
     }
     if (group >= 0) {
         reduce_in(p, group, task, shape, mask, chunk);
@@ -262,17 +289,13 @@ static void take_reduce(wg_partition *p, int task) {
     wg_place_prepare(p, task, &future);
     /* A number made of leaves alone (a count, a norm) is ready before anything else, for whoever can use it. */
     bool early = p->limit > 0 && wg_numel_of(t->node->shape) == 1 && wg_place_can_be_early(p, task);
-    if (!operand_steps(p, t, &future)) {
-        int copy = wg_place_group(p, WG_GROUP_LOOP, shape, early);
-        if (copy < 0) {
-            return;
-        }
-        read_operand(p, copy, t, 0);
-        wg_place_add(p, copy, task, WG_ROLE_COPY, WG_LEVEL_ELEM);
-        p->places[task].copy_group = copy;
+    if (!operand_steps(p, t, &future) && !read_copy(p, task, early)) {
+        return;
     }
+    apart = apart || wg_summed_by_product(p, t, p->places[task].copy);
     group = wg_place_group(p, WG_GROUP_LOOP, shape, early);
     if (group >= 0) {
+        p->groups[group].apart = apart;
         reduce_in(p, group, task, shape, mask, chunk);
     }
 }
@@ -319,12 +342,17 @@ bool wg_partition_make(const wg_problem *p, int limit, bool products_apart, cons
         return false;
     }
     for (size_t i = 0; i < p->ntasks; i++) {
-        out->places[i] = (wg_place){.group = -1, .partial_group = -1, .copy_group = -1, .recent = -1, .reader = -1};
+        out->places[i] =
+            (wg_place){.group = -1, .partial_group = -1, .copy_group = -1, .copy = -1, .recent = -1, .reader = -1};
     }
     for (size_t i = 0; i < p->nleaves; i++) {
         out->leaf_recent[i] = -1;
     }
+    wg_summed_find(out);
     for (size_t i = 0; i < p->ntasks && !out->failed; i++) {
+        if (out->places[i].group >= 0) {
+            continue; /* a copy that was wanted before */
+        }
         switch (p->tasks[i].node->op->kind) {
         case WG_OP_MAP:
             take_map(out, (int)i);

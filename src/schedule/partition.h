@@ -42,6 +42,7 @@ typedef struct wg_prologue {
 typedef struct wg_group {
     wg_group_kind kind;
     bool early;
+    bool apart;       /* its reduction may go behind a product: no other joins it */
     wg_shape space;   /* the loops: every ELEM task has as many elements, in the same row-major order */
     uint32_t reduced; /* bit mask of space's dims */
     int64_t chunk;    /* > 0: partial reductions, chunks of this length along the first reduced run */
@@ -57,6 +58,8 @@ typedef struct wg_place {
     int group;         /* where its value is computed; -1 while it floats (or is computed in several) */
     int partial_group; /* split reductions */
     int copy_group;    /* reductions whose operand is copied first */
+    int copy;          /* reductions: the task whose bytes are a copy of the operand, -1 */
+    int64_t walked;    /* the rows of it as a matrix that a product walks down; 0: none does */
     int recent;        /* the group that took it in last */
     int reader;        /* the loop group that read its bytes last, -1 */
     int cost;          /* instructions of its own */
