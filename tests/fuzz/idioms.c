@@ -27,6 +27,22 @@ static int made_operand(fuzz_generator *g, int a) {
     return part < 0 || !fuzz_wanted(at(g, part), WANT_MATRIX | WANT_NUMBERS) ? made : part;
 }
 
+/* A product over the rows of two matrices, and the sums of either over its rows, before or after it. */
+static void product_and_sums(fuzz_generator *g, int a) {
+    int b = fuzz_emit_leaf(g, wg_dtype_of(at(g, a)), WG_SHAPE(last_size(at(g, a), 2), g->size[fuzz_below(g, 3)]));
+    int turned = fuzz_emit_op(g, "transpose", REGS(a), NUMS(0, 1)), of = fuzz_chance(g, 30) ? b : a;
+    bool early = fuzz_chance(g, 60);
+    int sum = early ? fuzz_emit_op(g, "sum", REGS(of), NUMS(1, fuzz_below(g, 2))) : -1;
+    int product = fuzz_emit_op(g, "matmul", REGS(turned, b), NUMS(0));
+    sum = early ? sum : fuzz_emit_op(g, "sum", REGS(of), NUMS(1, fuzz_below(g, 2)));
+    if (sum >= 0 && fuzz_chance(g, 50)) {
+        sum = fuzz_emit_op(g, "square", REGS(sum), NUMS(0));
+    }
+    if (sum >= 0 && product >= 0 && fuzz_chance(g, 70)) {
+        fuzz_emit_op(g, "eval", REGS(product, sum, -1), NUMS(0));
+    }
+}
+
 /* Two operands of a product: found, transposed, or made to fit, with or without batches. */
 void fuzz_idiom_matmul(fuzz_generator *g) {
     int a = fuzz_choose(g, WANT_MATRIX | WANT_NUMBERS);
@@ -34,7 +50,12 @@ void fuzz_idiom_matmul(fuzz_generator *g) {
     if (a < 0 || !at(g, a)) {
         return;
     }
-    int64_t way = fuzz_below(g, 5), k = last_size(at(g, a), 1), n = g->size[fuzz_below(g, 3)];
+    int64_t way = fuzz_below(g, 8), k = last_size(at(g, a), 1), n = g->size[fuzz_below(g, 3)];
+    if (way >= 5 && wg_rank(at(g, a)) == 2) {
+        product_and_sums(g, a);
+        return;
+    }
+    way = way >= 5 ? way - 5 : way;
     if (way == 0) {
         int b = fuzz_emit_op(g, "transpose", REGS(a), NUMS(wg_rank(at(g, a)) - 1, wg_rank(at(g, a)) - 2));
         fuzz_emit_op(g, "matmul", REGS(a, b), NUMS(0));
