@@ -43,7 +43,7 @@ struct wg_op {
     /* Maps that put operands side by side: where operand i stands in the result, for as many elements as it has; false for the
      * one that lies all around. NULL for other ops. */
     bool (*slice)(const wg_node *n, int i, wg_section *out);
-    void (*vjp)(wg_vjp *v);                     /* NULL: not differentiable, gradients stop here */
+    void (*vjp)(wg_vjp *v); /* NULL: not differentiable, gradients stop here */
 };
 
 /* ---- inside a VJP: handles belong to a temporary scope; build gradients with public ops ---------------------------- */

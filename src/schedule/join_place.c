@@ -27,13 +27,11 @@ static bool stores(const wg_partition *p, int group, const wg_join_part *part) {
     wg_view over;
     bool takes = g->kind == WG_GROUP_LOOP ||
                  (g->kind == WG_GROUP_MATMUL && !wg_product_apart(p, g->entries[0].task)); /* a library stores bytes */
-    return takes && e && e->level != WG_LEVEL_ONE && g->cost < p->limit &&
-           wg_group_view(g, e->level, &part->to, &over);
+    return takes && e && e->level != WG_LEVEL_ONE && g->cost < p->limit && wg_group_view(g, e->level, &part->to, &over);
 }
 
 bool wg_join_may_store(const wg_problem *p, const wg_join_part *part) {
-    return part->ref >= 0 && part->whole && lies_near(&part->to) &&
-           p->tasks[part->ref].node->op->kind != WG_OP_SCATTER;
+    return part->ref >= 0 && part->whole && lies_near(&part->to) && p->tasks[part->ref].node->op->kind != WG_OP_SCATTER;
 }
 
 /* A part that floats gets bytes of its own, and with them a group. */

@@ -66,8 +66,7 @@ static bool may_overwrite(const wg_step *step, int out_buffer, int in_buffer) {
     for (int i = 0; i < loop->ninsts; i++) {
         const wg_inst *in = &loop->inst[i];
         if (in->prim == WG_P_LOAD && loop->access[in->access].buffer == in_buffer &&
-            (in->a >= 0 || in->b >= 0 ||
-             !stores_at(&step->l, out_buffer, &loop->access[in->access]))) {
+            (in->a >= 0 || in->b >= 0 || !stores_at(&step->l, out_buffer, &loop->access[in->access]))) {
             return false;
         }
     }

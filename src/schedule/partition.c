@@ -349,8 +349,7 @@ static void settle_floats(wg_partition *p) {
 
 bool wg_partition_make(const wg_problem *p, int limit, bool products_apart, const bool *sink, const wg_joins *joins,
                        wg_partition *out) {
-    *out = (wg_partition){
-        .problem = p, .limit = limit, .products_apart = products_apart, .sink = sink, .joins = joins};
+    *out = (wg_partition){.problem = p, .limit = limit, .products_apart = products_apart, .sink = sink, .joins = joins};
     out->places = wg_mem_alloc(p->ntasks * sizeof *out->places);
     out->leaf_recent = wg_mem_alloc(p->nleaves * sizeof *out->leaf_recent);
     if (!out->places || !out->leaf_recent) {

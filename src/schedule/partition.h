@@ -42,8 +42,8 @@ typedef struct wg_entry {
 
 /* A part of a join: what it is, and where its elements belong in the joined bytes. */
 typedef struct wg_join_part {
-    int ref;       /* task, or leaf ~ref */
-    int step;      /* the task of the join that takes it in */
+    int ref;        /* task, or leaf ~ref */
+    int step;       /* the task of the join that takes it in */
     bool whole;     /* the step takes each element once: who makes them can store them */
     bool plus_zero; /* 0 is added to it: -0 becomes +0 */
     wg_view from;   /* how the step sees it */
@@ -91,11 +91,11 @@ typedef struct wg_place {
 
 typedef struct wg_partition {
     const wg_problem *problem;
-    wg_place *places; /* one for each task */
-    int *leaf_recent; /* one for each leaf: the last loop group that reads it */
+    wg_place *places;      /* one for each task */
+    int *leaf_recent;      /* one for each leaf: the last loop group that reads it */
     const bool *sink;      /* one for each task: it is to float; NULL for none */
     const wg_joins *joins; /* which are stored by parts; NULL: none */
-    wg_join_part *parts;     /* of those */
+    wg_join_part *parts;   /* of those */
     size_t nparts, part_cap;
     wg_group *groups;
     size_t ngroups, group_cap;

@@ -19,7 +19,7 @@ struct wg_planner {
     const wg_limits *limits;
     const wg_joins *joins; /* which are stored by parts, NULL: none */
     bool share;            /* steps that can share a launch are brought together */
-    bool too_large; /* the last plan failed because a group fits no kernel */
+    bool too_large;        /* the last plan failed because a group fits no kernel */
 };
 
 /* What running a plan costs, in bytes: those moved, those taken, and a toll for each launch. */
