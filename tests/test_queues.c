@@ -271,12 +271,13 @@ Test(queues, every_allocation) {
 
 /* ---- on random graphs ----------------------------------------------------------------------------------------------------- */
 
-/* Bytes that a launch touches; kind and number say whose they are. Parts of a join meet nowhere: see test_slices.c. */
+/* Bytes that a launch touches; kind and number say whose they are. Parts of a join meet nowhere, nor what a step reads where it
+ * writes one: test_slices.c has their bits. */
 typedef struct touch {
     int kind, number;
     int64_t from, to;
     bool written;
-    int join; /* written in part; else -1 */
+    int join; /* of which it is a part; else -1 */
 } touch;
 
 static bool touch_of(const wg_plan *plan, const wg_buffer_use *b, touch *t) {
@@ -293,11 +294,22 @@ static bool touch_of(const wg_plan *plan, const wg_buffer_use *b, touch *t) {
     return b->slot != plan->trap_slot;
 }
 
+static bool same_bytes(const touch *a, const touch *b) {
+    return a->kind == b->kind && a->number == b->number && a->from == b->from && a->to == b->to;
+}
+
 static int touches(const wg_plan *plan, int launch, touch *out) {
     int n = 0;
     for (int i = launch; i < launch + plan->steps[launch].bundle; i++) {
+        int first = n;
         for (int b = 0; b < plan->steps[i].l.nbuffers; b++) {
             n += touch_of(plan, &plan->steps[i].l.buffers[b], &out[n]);
+        }
+        for (int k = first; k < n; k++) {
+            for (int o = first; o < n; o++) { /* what the join is written over */
+                bool over = out[k].join < 0 && out[o].join >= 0 && same_bytes(&out[k], &out[o]);
+                out[k].join = over ? out[o].join : out[k].join;
+            }
         }
     }
     return n;
