@@ -19,6 +19,11 @@ typedef enum wg_op_kind {
 
 typedef struct wg_vjp wg_vjp;
 
+typedef struct wg_section {
+    int dim;
+    int64_t start, step;
+} wg_section;
+
 /* What a VJP reads beside the incoming gradient. */
 #define WG_SAVE_IN(i) (1u << (i))
 #define WG_SAVE_OUT (1u << 7)
@@ -28,12 +33,17 @@ struct wg_op {
     wg_op_kind kind;
     bool draws;        /* scalar[0] is the number of a random op, scalar[1] the bits of the seed */
     bool copies;       /* maps: each element is operand 0's, as it is */
+    bool zeros;        /* maps: each element is +0 */
+    bool sums;         /* maps: each element is operand 0's plus operand 1's */
     uint8_t elsewhere; /* maps: operands (bit mask) read at other places than the element computed */
     uint8_t saves;     /* WG_SAVE_*: what vjp reads; a debug build refuses anything else */
     uint8_t keeps;  /* WG_SAVE_IN: operands whose own bytes are kept for that, not those they are cheaply made from */
     wg_prim reduce; /* reductions: WG_P_RSUM, ... */
     wg_x (*emit)(wg_expr *x, const wg_node *n); /* maps: the element's expression, of the node's dtype */
-    void (*vjp)(wg_vjp *v);                     /* NULL: not differentiable, gradients stop here */
+    /* Maps that put operands side by side: where operand i stands in the result, for as many elements as it has; false for the
+     * one that lies all around. NULL for other ops. */
+    bool (*slice)(const wg_node *n, int i, wg_section *out);
+    void (*vjp)(wg_vjp *v); /* NULL: not differentiable, gradients stop here */
 };
 
 /* ---- inside a VJP: handles belong to a temporary scope; build gradients with public ops ---------------------------- */

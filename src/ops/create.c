@@ -17,7 +17,7 @@ static wg_tensor *create(wg_graph *g, const wg_op *op, wg_dtype dtype, const wg_
 static wg_x emit_zeros(wg_expr *x, const wg_node *n) { return wg_x_const(x, (wg_dtype)n->dtype, 0); }
 static wg_x emit_ones(wg_expr *x, const wg_node *n) { return wg_x_const(x, (wg_dtype)n->dtype, 1); }
 static wg_x emit_full(wg_expr *x, const wg_node *n) { return wg_x_scalar(x, 0, (wg_dtype)n->dtype); }
-static const wg_op zeros_op = {.name = "zeros", .kind = WG_OP_MAP, .emit = emit_zeros};
+static const wg_op zeros_op = {.name = "zeros", .kind = WG_OP_MAP, .zeros = true, .emit = emit_zeros};
 static const wg_op ones_op = {.name = "ones", .kind = WG_OP_MAP, .emit = emit_ones};
 static const wg_op full_op = {.name = "full", .kind = WG_OP_MAP, .emit = emit_full};
 

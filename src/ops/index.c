@@ -42,8 +42,19 @@ static void vjp_cat(wg_vjp *v) {
         start += size;
     }
 }
-static const wg_op cat_op = {
-    .name = "cat", .kind = WG_OP_MAP, .elsewhere = (1 << WG_MAX_IN) - 1, .emit = emit_cat, .vjp = vjp_cat};
+static bool slice_of_cat(const wg_node *n, int i, wg_section *out) {
+    *out = (wg_section){.dim = (int)n->attr[0], .step = 1};
+    for (int k = 0; k < i; k++) {
+        out->start += n->in[k]->shape->dim[out->dim];
+    }
+    return true;
+}
+static const wg_op cat_op = {.name = "cat",
+                             .kind = WG_OP_MAP,
+                             .elsewhere = (1 << WG_MAX_IN) - 1,
+                             .emit = emit_cat,
+                             .slice = slice_of_cat,
+                             .vjp = vjp_cat};
 
 /* At most WG_MAX_IN tensors of one dtype. */
 static wg_tensor *cat_few(wg_graph *g, wg_tensor *const *t, size_t n, int dim) {
@@ -171,10 +182,15 @@ static void vjp_slice_scatter(wg_vjp *v) {
         wg_vjp_set(v, 1, wg_slice(wg_vjp_grad(v), dim, start, end, step));
     }
 }
+static bool slice_of_scatter(const wg_node *n, int i, wg_section *out) {
+    *out = (wg_section){.dim = (int)n->attr[0], .start = n->attr[1], .step = n->attr[2]};
+    return i == 1;
+}
 static const wg_op slice_scatter_op = {.name = "slice_scatter",
                                        .kind = WG_OP_MAP,
                                        .elsewhere = 1 << 1,
                                        .emit = emit_slice_scatter,
+                                       .slice = slice_of_scatter,
                                        .vjp = vjp_slice_scatter};
 
 wg_tensor *wg_slice_scatter(wg_tensor *a, wg_tensor *src, int dim, int64_t start, int64_t end, int64_t step) {

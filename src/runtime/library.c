@@ -19,7 +19,8 @@ bool wg_library_takes(const wg_dev *dev, const wg_step *step, wg_gemm_call *out)
     /* A product alone: of bytes, one value, stored as it is, or rounded to its dtype, which a library does itself. */
     wg_dtype dtype = (wg_dtype)step->l.buffers[0].dtype;
     bool alone = !wg_makes_operand(&step->l, 0) && !wg_makes_operand(&step->l, 1) && step->l.scratch < 0 &&
-                 loop->ninsts == (wg_dtype_is_half(dtype) ? 2 : 1) && loop->nstores == 1;
+                 loop->ninsts == (wg_dtype_is_half(dtype) ? 2 : 1) && loop->nstores == 1 &&
+                 step->l.buffers[step->l.nbuffers - 1].part == 0;
     if (!dev->limits->gemm_library || !alone || outer_batches(m) > MOST_CALLS) {
         return false;
     }

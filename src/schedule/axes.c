@@ -206,6 +206,9 @@ static void cut(wg_lowering *l, size_t cache_bytes) {
         int64_t want = rows >= units ? inner : inner / (units / (rows ? rows : 1));
         block = ceil_div(want > least ? want : least, WG_LANES) * WG_LANES;
         loop->stream = rows == 1 && (size_t)inner * 4 >= cache_bytes;
+        for (int i = 0; i < loop->nstores; i++) { /* past the cache go whole vectors alone */
+            loop->stream = loop->stream && l->access[loop->store[i].access].offset % WG_LANES == 0;
+        }
     }
     out->units = rows * ceil_div(inner, block);
     loop->block = value_param(out, block);

@@ -60,7 +60,7 @@ static int number_of(const wg_step *s) {
     int slot = -1, written = 0;
     for (int i = 0; i < s->l.nbuffers; i++) {
         slot = s->l.buffers[i].written ? s->l.buffers[i].slot : slot;
-        written += s->l.buffers[i].written;
+        written += s->l.buffers[i].part > 0 ? 2 : s->l.buffers[i].written; /* a part of a join is not all of it */
     }
     bool one = is_loop(s) && s->bundle == 1 && loop->mode == WG_LOOP_ROWS && loop->nkept == 0 && written == 1 &&
                loop->nstores == 1 && loop->access[loop->store[0].access].by_row &&

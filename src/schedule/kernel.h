@@ -77,6 +77,7 @@ typedef struct wg_buffer_use {
     int slot; /* of the plan */
     uint8_t dtype;
     bool written;
+    int64_t part; /* elements, if it is parts of a join that are written, and others write the rest */
 } wg_buffer_use;
 
 typedef struct wg_loop {

@@ -157,7 +157,7 @@ static wg_x probe_load(wg_expr *x, wg_dtype dtype) {
 static const wg_node *operand_node(const wg_expr *x, int i, int *slot) {
     const wg_problem *p = x->l->part->problem;
     int ref = p->tasks[x->task].in[i].ref;
-    *slot = ref < 0 ? wg_slot_leaf(~ref) : wg_slot_task(p, ref);
+    *slot = wg_lower_slot(p, ref);
     return ref < 0 ? p->leaves[~ref].node : p->tasks[ref].node;
 }
 
@@ -361,6 +361,28 @@ static void store(wg_lowering *l, const wg_entry *e, wg_x inst) {
     }
 }
 
+/* A part of a join: from registers, or copied. */
+static wg_x part_value(wg_expr *x, const wg_join_part *part) {
+    const wg_lowering *l = x->l;
+    int e = part->ref >= 0 ? at_hand(l, part->ref) : -1;
+    wg_dtype dtype = (wg_dtype)x->node->dtype;
+    wg_x a = e >= 0 ? l->value[e] : load(x, wg_lower_slot(l->part->problem, part->ref), dtype, &part->from, -1, -1);
+    return part->plus_zero ? wg_x_binary(x, WG_P_ADD, a, wg_x_const(x, dtype, 0)) : a;
+}
+
+static void store_part(wg_lowering *l, const wg_entry *e, wg_x inst) {
+    const wg_join_part *part = &l->part->parts[e->part];
+    const wg_problem *p = l->part->problem;
+    wg_view over;
+    if (!wg_group_view(l->group, e->level, &part->to, &over)) {
+        l->out->failed = true;
+        return;
+    }
+    int buffer = wg_lower_buffer(l->out, wg_slot_task(p, e->task), (wg_dtype)p->tasks[e->task].node->dtype, true);
+    l->out->buffers[buffer].part += wg_numel_of(&part->to.shape);
+    add_store(l, inst, wg_axes_access(l, buffer, &over, 0));
+}
+
 static void lower_entry(wg_lowering *l, size_t i) {
     const wg_entry *e = &l->entries[i];
     wg_expr x = expr_for(l, e->task, e->level);
@@ -369,6 +391,8 @@ static void lower_entry(wg_lowering *l, size_t i) {
         r = wg_x_in(&x, 0);
     } else if (e->role == WG_ROLE_REORDERED) {
         r = l->value[at_hand(l, l->part->problem->tasks[e->task].in[0].ref)];
+    } else if (e->role == WG_ROLE_PART) {
+        r = part_value(&x, &l->part->parts[e->part]);
     } else if (x.node->op->kind == WG_OP_REDUCE) {
         r = reduce(l, e);
     } else if (x.node->op->kind == WG_OP_MATMUL) {
@@ -384,7 +408,9 @@ static void lower_entry(wg_lowering *l, size_t i) {
         r = wg_x_cast(&x, r, (wg_dtype)x.node->dtype);
     }
     l->value[i] = r;
-    if (!l->through) {
+    if (!l->through && e->role == WG_ROLE_PART) {
+        store_part(l, e, r);
+    } else if (!l->through) {
         store(l, e, r);
     }
 }

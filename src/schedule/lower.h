@@ -11,6 +11,11 @@ static inline int wg_slot_task(const wg_problem *p, int task) { return (int)p->n
 static inline int wg_slot_extra(const wg_problem *p, int task) { return (int)(p->nleaves + p->ntasks) + task; }
 static inline int wg_slot_copy(const wg_problem *p, int task) { return (int)(p->nleaves + 2 * p->ntasks) + task; }
 
+/* The slot of an operand: task, or leaf ~ref. */
+static inline int wg_lower_slot(const wg_problem *p, int ref) {
+    return ref < 0 ? wg_slot_leaf(~ref) : wg_slot_task(p, ref);
+}
+
 /* Two words in which kernels report an index out of range: the op, and the shape it happened in. */
 static inline int wg_slot_trap(const wg_problem *p) { return (int)(p->nleaves + 3 * p->ntasks); }
 

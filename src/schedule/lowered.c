@@ -40,7 +40,7 @@ int wg_lower_own_buffer(wg_lowered *l, int slot, wg_dtype dtype, bool written) {
         l->failed = true;
         return 0;
     }
-    l->buffers[l->nbuffers] = (wg_buffer_use){slot, (uint8_t)dtype, written};
+    l->buffers[l->nbuffers] = (wg_buffer_use){slot, (uint8_t)dtype, written, 0};
     return l->nbuffers++;
 }
 

@@ -37,24 +37,36 @@ static bool store_follows_loads(const wg_loop *loop, const wg_store *s) {
     return loop->mode == WG_LOOP_COLUMNS || loop->inst[s->inst].stage > 0;
 }
 
-static bool may_overwrite(const wg_step *step, int out_buffer, int in_buffer) {
-    const wg_loop *loop = &step->l.loop;
-    const wg_store *store = NULL;
-    for (int i = 0; i < loop->nstores; i++) {
-        if (loop->access[loop->store[i].access].buffer == out_buffer) {
-            store = &loop->store[i];
+/* Whether the step stores to a buffer where it has this address. Several stores to one buffer are to parts of it. */
+static bool stores_at(const wg_lowered *l, int buffer, const wg_access *a) {
+    for (int i = 0; i < l->loop.nstores; i++) {
+        const wg_access *to = &l->loop.access[l->loop.store[i].access];
+        if (to->buffer == buffer && same_address(l, a, to)) {
+            return true;
         }
     }
-    if (!store || !store_follows_loads(loop, store) ||
-        step->l.buffers[out_buffer].dtype != step->l.buffers[in_buffer].dtype) {
+    return false;
+}
+
+static bool may_overwrite(const wg_step *step, int out_buffer, int in_buffer) {
+    const wg_loop *loop = &step->l.loop;
+    bool stored = false;
+    for (int i = 0; i < loop->nstores; i++) {
+        if (loop->access[loop->store[i].access].buffer == out_buffer) {
+            stored = true;
+            if (!store_follows_loads(loop, &loop->store[i])) {
+                return false;
+            }
+        }
+    }
+    if (!stored || step->l.buffers[out_buffer].dtype != step->l.buffers[in_buffer].dtype) {
         return false;
     }
     /* Reads with an index go anywhere. A product still reads its operands when it has stored a part of itself. */
     for (int i = 0; i < loop->ninsts; i++) {
         const wg_inst *in = &loop->inst[i];
         if (in->prim == WG_P_LOAD && loop->access[in->access].buffer == in_buffer &&
-            (in->a >= 0 || in->b >= 0 ||
-             !same_address(&step->l, &loop->access[in->access], &loop->access[store->access]))) {
+            (in->a >= 0 || in->b >= 0 || !stores_at(&step->l, out_buffer, &loop->access[in->access]))) {
             return false;
         }
     }

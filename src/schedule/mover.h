@@ -10,8 +10,10 @@ typedef struct wg_mover {
     const wg_partition *part;
     const wg_limits *limits;
     wg_form form;
-    int64_t bytes;         /* what the plan takes as it stands */
-    int *writer;           /* by slot: the step that writes it, -1 */
+    int64_t bytes;      /* what the plan takes as it stands */
+    int *writer;        /* by slot: the step that writes it last, -1 */
+    int *made, *needed; /* by slot: the last round of marking in which it was written behind, needed before */
+    int behind_round, before_round;
     bool *behind, *before; /* by step: needs the launch that grows; is needed by what joins it */
     wg_step *was;          /* the steps before a move */
     int64_t budget;        /* steps that may still be looked at: plans can be very long */

@@ -2,6 +2,7 @@
 #include "schedule/partition.h"
 
 #include "base/alloc.h"
+#include "schedule/join.h"
 #include "schedule/place.h"
 #include "schedule/prologue.h"
 #include "schedule/summed.h"
@@ -106,8 +107,7 @@ static bool join_reader(wg_partition *p, int task) {
     return group >= (int)p->ngroups - FAR && join(p, group, task);
 }
 
-/* Gives a float bytes of its own, where its operands are made if it fits there. */
-static void give_bytes(wg_partition *p, int task) {
+void wg_partition_give_bytes(wg_partition *p, int task) {
     if (!join(p, latest_producer(p, &p->problem->tasks[task]), task)) {
         wg_place_alone(p, task);
     }
@@ -141,6 +141,39 @@ static void take_map(wg_partition *p, int task) {
     }
 }
 
+/* The steps of a join that its parts are stored for wait until it comes itself. */
+static void take_map_or_join(wg_partition *p, int task) {
+    int root = p->joins ? p->joins->root[task] - 1 : -1;
+    bool chosen = root >= 0 && p->joins->chosen[root];
+    if (chosen && root == task && !wg_join_place(p, task)) {
+        for (int i = 0; i < task; i++) {
+            if (p->joins->root[i] == root + 1) {
+                take_map(p, i);
+            }
+        }
+        take_map(p, task);
+    } else if (!chosen) {
+        take_map(p, task);
+    }
+}
+
+/* Whether a group can step through what it stores out of order if the dims in mask are reduced. */
+static bool stores_merge(const wg_partition *p, const wg_group *g, uint32_t mask) {
+    wg_group reduced = *g;
+    reduced.reduced = mask;
+    for (size_t i = 0; i < g->nentries; i++) {
+        const wg_entry *e = &g->entries[i];
+        wg_view w, over;
+        bool ok = e->role == WG_ROLE_PART        ? wg_group_view(&reduced, e->level, &p->parts[e->part].to, &over)
+                  : e->role == WG_ROLE_REORDERED ? wg_reordered_view(p->problem, &reduced, e->task, &w)
+                                                 : true;
+        if (!ok) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Whether a reduction over `mask` of the group's space can be done in its loops. */
 static bool reduction_joins(wg_partition *p, int group, const wg_task *t, const wg_shape *shape, uint32_t mask,
                             int64_t chunk) {
@@ -157,6 +190,9 @@ static bool reduction_joins(wg_partition *p, int group, const wg_task *t, const 
         if (!wg_runs_merge(&g->reads[i], mask)) {
             return false;
         }
+    }
+    if (!g->reduced && !stores_merge(p, g, mask)) {
+        return false;
     }
     uint32_t before = g->reduced;
     g->reduced = mask;
@@ -192,7 +228,7 @@ static void read_operand(wg_partition *p, int group, const wg_task *t, int k) {
     int ref = t->in[k].ref;
     wg_view w;
     if (wg_place_floats(p, ref)) {
-        give_bytes(p, ref);
+        wg_partition_give_bytes(p, ref);
     }
     if (wg_operand_view(p->problem, t, k, &w)) {
         wg_place_read(p, group, WG_LEVEL_ELEM, &w, ref, p->groups[group].kind != WG_GROUP_LOOP);
@@ -304,7 +340,7 @@ static void take_other(wg_partition *p, int task, wg_group_kind kind) {
     const wg_task *t = &p->problem->tasks[task];
     for (int k = 0; k < t->node->nin; k++) {
         if (wg_place_floats(p, t->in[k].ref) && !(kind == WG_GROUP_MATMUL && wg_prologue_fits(p, task, k))) {
-            give_bytes(p, t->in[k].ref);
+            wg_partition_give_bytes(p, t->in[k].ref);
         }
     }
     int group = wg_place_group(p, kind, t->node->shape, false);
@@ -334,8 +370,9 @@ static void settle_floats(wg_partition *p) {
     }
 }
 
-bool wg_partition_make(const wg_problem *p, int limit, bool products_apart, const bool *sink, wg_partition *out) {
-    *out = (wg_partition){.problem = p, .limit = limit, .products_apart = products_apart, .sink = sink};
+bool wg_partition_make(const wg_problem *p, int limit, bool products_apart, const bool *sink, const wg_joins *joins,
+                       wg_partition *out) {
+    *out = (wg_partition){.problem = p, .limit = limit, .products_apart = products_apart, .sink = sink, .joins = joins};
     out->places = wg_mem_alloc(p->ntasks * sizeof *out->places);
     out->leaf_recent = wg_mem_alloc(p->nleaves * sizeof *out->leaf_recent);
     if (!out->places || !out->leaf_recent) {
@@ -355,7 +392,7 @@ bool wg_partition_make(const wg_problem *p, int limit, bool products_apart, cons
         }
         switch (p->tasks[i].node->op->kind) {
         case WG_OP_MAP:
-            take_map(out, (int)i);
+            take_map_or_join(out, (int)i);
             break;
         case WG_OP_REDUCE:
             take_reduce(out, (int)i);
@@ -396,5 +433,6 @@ void wg_partition_free(wg_partition *p) {
     wg_mem_free(p->groups);
     wg_mem_free(p->places);
     wg_mem_free(p->leaf_recent);
+    wg_mem_free(p->parts);
     *p = (wg_partition){0};
 }

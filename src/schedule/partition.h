@@ -19,8 +19,16 @@ typedef enum wg_group_kind { WG_GROUP_LOOP, WG_GROUP_MATMUL, WG_GROUP_SCATTER } 
 
 /* What a group does with a task. Long reductions are split: one group makes partial results of chunks of the first
  * reduced axis, a later one combines them. An operand that a reduction's loops cannot step through is copied first. A copy in another
- * order is stored so by the group that makes the operand: its elements are at hand there, but not in their own order. */
-typedef enum wg_role { WG_ROLE_WHOLE, WG_ROLE_PARTIAL, WG_ROLE_FINAL, WG_ROLE_COPY, WG_ROLE_REORDERED } wg_role;
+ * order is stored so by the group that makes the operand: its elements are at hand there, but not in their own order. So is a
+ * part of a join: see join.h. */
+typedef enum wg_role {
+    WG_ROLE_WHOLE,
+    WG_ROLE_PARTIAL,
+    WG_ROLE_FINAL,
+    WG_ROLE_COPY,
+    WG_ROLE_REORDERED,
+    WG_ROLE_PART
+} wg_role;
 
 /* Whether an entry's value is at hand in its group, element by element. */
 static inline bool wg_role_at_hand(wg_role r) { return r == WG_ROLE_WHOLE || r == WG_ROLE_FINAL; }
@@ -29,7 +37,21 @@ typedef struct wg_entry {
     int task;
     wg_role role;
     wg_level level;
+    int part; /* WG_ROLE_PART: number among the partition's parts */
 } wg_entry;
+
+/* A part of a join: what it is, and where its elements belong in the joined bytes. */
+typedef struct wg_join_part {
+    int ref;        /* task, or leaf ~ref */
+    int step;       /* the task of the join that takes it in */
+    bool whole;     /* the step takes each element once: who makes them can store them */
+    bool plus_zero; /* 0 is added to it: -0 becomes +0 */
+    wg_view from;   /* how the step sees it */
+    wg_view at;     /* where the elements of `from` lie */
+    wg_view to;     /* where the elements lie that the group stores, in its order: those of `at`, or the part's own */
+} wg_join_part;
+
+typedef struct wg_joins wg_joins;
 
 /* An operand of a product that is computed, map by map, where the product loads it. */
 typedef struct wg_prologue {
@@ -72,9 +94,12 @@ typedef struct wg_place {
 
 typedef struct wg_partition {
     const wg_problem *problem;
-    wg_place *places; /* one for each task */
-    int *leaf_recent; /* one for each leaf: the last loop group that reads it */
-    const bool *sink; /* one for each task: it is to float; NULL for none */
+    wg_place *places;      /* one for each task */
+    int *leaf_recent;      /* one for each leaf: the last loop group that reads it */
+    const bool *sink;      /* one for each task: it is to float; NULL for none */
+    const wg_joins *joins; /* which are stored by parts; NULL: none */
+    wg_join_part *parts;   /* of those */
+    size_t nparts, part_cap;
     wg_group *groups;
     size_t ngroups, group_cap;
     int limit; /* instructions of a kernel; 0: one op each */
@@ -83,13 +108,17 @@ typedef struct wg_partition {
 } wg_partition;
 
 /* limit: instructions of a kernel, 0 for a kernel for each op. products_apart: nothing joins a product of floats, which a
- * library computes. sink: which maps sink to their consumers, a flag for each task, or NULL. False when there is no memory.
- * The result is freed either way by wg_partition_free. */
-bool wg_partition_make(const wg_problem *p, int limit, bool products_apart, const bool *sink, wg_partition *out);
+ * library computes. sink: which maps sink to their consumers, a flag for each task, or NULL. joins: which of them are stored by
+ * parts, or NULL. False when there is no memory. The result is freed either way by wg_partition_free. */
+bool wg_partition_make(const wg_problem *p, int limit, bool products_apart, const bool *sink, const wg_joins *joins,
+                       wg_partition *out);
 void wg_partition_free(wg_partition *p);
 
 /* Numbers the groups in the order they run: early ones first. order[i] is a group number; ngroups entries. */
 void wg_partition_order(const wg_partition *p, int *order);
+
+/* Gives a float bytes of its own, where its operands are made if it fits there. */
+void wg_partition_give_bytes(wg_partition *p, int task);
 
 /* A dry run of an op's expression: its cost, and whether it uses coordinates. In lower.c. */
 void wg_probe(const wg_node *n, int *cost, bool *coords);

@@ -153,7 +153,7 @@ void wg_place_add(wg_partition *p, int group, int task, wg_role role, wg_level l
         p->failed = true;
         return;
     }
-    g->entries[g->nentries++] = (wg_entry){task, role, level};
+    g->entries[g->nentries++] = (wg_entry){task, role, level, 0};
     p->places[task].recent = group;
 }
 

@@ -76,19 +76,20 @@ static void describe_scatter(const wg_problem *p, const wg_task *t, wg_step *s) 
         c->offset[k] = w.offset;
         const wg_node *n = ref < 0 ? p->leaves[~ref].node : p->tasks[ref].node;
         s->l.buffers[s->l.nbuffers++] =
-            (wg_buffer_use){ref < 0 ? wg_slot_leaf(~ref) : wg_slot_task(p, ref), n->dtype, false};
+            (wg_buffer_use){ref < 0 ? wg_slot_leaf(~ref) : wg_slot_task(p, ref), n->dtype, false, 0};
     }
     int task = (int)(t - p->tasks);
-    s->l.buffers[s->l.nbuffers++] = (wg_buffer_use){wg_slot_task(p, task), t->node->dtype, true};
+    s->l.buffers[s->l.nbuffers++] = (wg_buffer_use){wg_slot_task(p, task), t->node->dtype, true, 0};
     s->l.results = c->outer * c->inner;
-    s->l.buffers[s->l.nbuffers++] = (wg_buffer_use){wg_slot_trap(p), WG_I64, true};
+    s->l.buffers[s->l.nbuffers++] = (wg_buffer_use){wg_slot_trap(p), WG_I64, true, 0};
     s->l.units = c->outer * c->inner;
     s->l.elems = c->outer * c->inner * (c->count + c->n);
 }
 
 static size_t add_ops(const wg_partition *part, const wg_entry *entries, size_t n, size_t at, wg_step *s) {
     for (size_t i = 0; i < n && at < sizeof s->ops; i++) {
-        const char *name = part->problem->tasks[entries[i].task].node->op->name;
+        int task = entries[i].role == WG_ROLE_PART ? part->parts[entries[i].part].step : entries[i].task;
+        const char *name = part->problem->tasks[task].node->op->name;
         at += (size_t)snprintf(s->ops + at, sizeof s->ops - at, at ? "+%s" : "%s", name);
     }
     return at;
@@ -158,7 +159,7 @@ static wg_plan *plan_with(wg_planner *how, const bool *sink, wg_partition *part)
     wg_plan *plan = wg_mem_zalloc(sizeof *plan);
     int64_t largest = (int64_t)how->limits->max_alloc;
     how->too_large = false;
-    bool ok = wg_partition_make(how->problem, how->limit, how->limits->gemm_library, sink, part) && plan;
+    bool ok = wg_partition_make(how->problem, how->limit, how->limits->gemm_library, sink, how->joins, part) && plan;
     ok = ok && steps_of(plan, part, how->form, how->limits, &how->too_large) && wg_plan_memory(plan, part, largest) &&
          (how->limit == 0 || !how->share || wg_plan_share(plan, part, how->form, how->limits));
     for (int i = 0; ok && i < plan->nsteps; i += plan->steps[i].bundle) {

@@ -107,6 +107,7 @@ void wg_plan_print(const wg_plan *plan, wg_str *out) {
             wg_str_add(out, written ? " ->" : "");
             for (int b = 0; b < s->l.nbuffers; b++) {
                 if (s->l.buffers[b].written == (bool)written) {
+                    wg_str_add(out, s->l.buffers[b].part > 0 ? " part of" : "");
                     print_slot(plan, s->l.buffers[b].slot, out);
                 }
             }

@@ -98,7 +98,7 @@ static void put_task(wg_partition *p, int group, wg_prologue *o, int ref) {
         p->failed = true;
         return;
     }
-    o->entries[o->nentries++] = (wg_entry){ref, WG_ROLE_WHOLE, is_one(p, ref) ? WG_LEVEL_ONE : WG_LEVEL_ELEM};
+    o->entries[o->nentries++] = (wg_entry){ref, WG_ROLE_WHOLE, is_one(p, ref) ? WG_LEVEL_ONE : WG_LEVEL_ELEM, 0};
 }
 
 void wg_prologue_put(wg_partition *p, int group, int task, int k) {

@@ -24,11 +24,13 @@ typedef struct times {
     int n[WG_MAX_QUEUES];
 } times;
 
-/* Who used a slot's bytes. */
+/* Who used a slot's bytes, on each queue the last. */
 typedef struct users {
-    int writer; /* the turn that wrote them last */
     bool begun;
-    times last; /* on each queue, who used them last */
+    times wrote; /* what is in them now: several who wrote parts of a join, else one */
+    times last;
+    bool opened, filled; /* the slot is a join of which some part is about to be written, is there */
+    times before;        /* what the first part had to wait for, and so all have */
 } users;
 
 /* A piece of an arena and the slot that it belongs to, now or until not long ago. */
@@ -81,29 +83,23 @@ static bool overlap(const piece *a, const piece *b) {
 }
 
 /* Calls f for the bytes that the launch uses. Two words that many launches write in any order tie nobody. */
-static void each_use(spread *s, int launch, void (*f)(spread *s, int slot, bool written, void *arg), void *arg) {
+static void each_use(spread *s, int launch, void (*f)(spread *s, const wg_buffer_use *b, void *arg), void *arg) {
     const wg_plan *plan = s->plan;
     for (int i = launch; i < launch + plan->steps[launch].bundle; i++) {
         const wg_lowered *l = &plan->steps[i].l;
         for (int b = 0; b < l->nbuffers; b++) {
             if (l->buffers[b].slot != plan->trap_slot) {
-                f(s, owner(plan, l->buffers[b].slot), l->buffers[b].written, arg);
+                f(s, &l->buffers[b], arg);
             }
         }
     }
 }
 
-static void add_need(spread *s, int slot, bool written, void *need) {
-    const users *u = &s->users[slot];
-    if (u->begun) {
-        const wg_turn *writer = &s->plan->turns[u->writer];
-        int *n = &((times *)need)->n[writer->queue], number = s->clock[u->writer].n[writer->queue];
-        if (written) {
-            join(need, &u->last);
-        } else if (u->writer > 0 && number > *n) {
-            *n = number;
-        }
-    } else if (in_arena(&s->plan->slots[slot])) { /* whoever had its bytes before */
+/* Who had the bytes before. */
+static void add_users_before(spread *s, int slot, times *need) {
+    if (s->users[slot].begun) {
+        join(need, &s->users[slot].last);
+    } else if (in_arena(&s->plan->slots[slot])) {
         const piece p = piece_of(s->plan, slot);
         for (size_t i = 0; i < s->npieces; i++) {
             if (overlap(&s->pieces[i], &p)) {
@@ -111,6 +107,22 @@ static void add_need(spread *s, int slot, bool written, void *need) {
             }
         }
         s->budget -= (int64_t)s->npieces;
+    }
+}
+
+static void add_need(spread *s, const wg_buffer_use *b, void *need) {
+    int slot = owner(s->plan, b->slot);
+    users *whole = &s->users[b->slot];
+    if (b->part > 0) {
+        if (!whole->opened) {
+            add_users_before(s, slot, &whole->before);
+        }
+        whole->opened = true;
+        join(need, &whole->before);
+    } else if (b->written || !s->users[slot].begun) {
+        add_users_before(s, slot, need);
+    } else {
+        join(need, &s->users[slot].wrote);
     }
 }
 
@@ -145,16 +157,23 @@ typedef struct use {
     bool no_memory;
 } use;
 
-static void note_use(spread *s, int slot, bool written, void *arg) {
+static void note_use(spread *s, const wg_buffer_use *b, void *arg) {
     use *now = arg;
+    int slot = owner(s->plan, b->slot);
     users *u = &s->users[slot];
     const wg_turn *t = &s->plan->turns[now->turn];
+    int number = s->clock[now->turn].n[t->queue];
     if (!u->begun && in_arena(&s->plan->slots[slot])) {
         now->no_memory = now->no_memory || !claim(s, slot);
     }
     u->begun = true;
-    u->writer = written ? now->turn : u->writer;
-    u->last.n[t->queue] = s->clock[now->turn].n[t->queue];
+    u->last.n[t->queue] = number;
+    if (b->written) {
+        bool more = b->part > 0 && s->users[b->slot].filled; /* parts are there already */
+        u->wrote = more ? u->wrote : (times){{0}};
+        u->wrote.n[t->queue] = number;
+        s->users[b->slot].filled = b->part > 0;
+    }
 }
 
 /* ---- where it goes ------------------------------------------------------------------------------------------------------- */

@@ -25,28 +25,43 @@ void wg_mover_renew(wg_mover *m) {
     }
 }
 
+/* Whether a step writes, or reads, a slot that is marked. */
+static bool touches(const wg_mover *m, int step, bool written, const int *marks, int round) {
+    const wg_lowered *l = &m->plan->steps[step].l;
+    for (int k = 0; k < l->nbuffers; k++) {
+        if (l->buffers[k].written == written && marks[l->buffers[k].slot] == round) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void mark(const wg_mover *m, int step, bool written, int *marks, int round) {
+    const wg_lowered *l = &m->plan->steps[step].l;
+    for (int k = 0; k < l->nbuffers; k++) {
+        if (l->buffers[k].written == written && ties(m->plan, l->buffers[k].slot)) {
+            marks[l->buffers[k].slot] = round;
+        }
+    }
+}
+
 void wg_mover_mark_behind(wg_mover *m, int first, int count, int from, int last) {
+    m->behind_round += from == first;
     for (int i = from; i <= last; i++) {
-        const wg_lowered *l = &m->plan->steps[i].l;
-        m->behind[i] = i < first + count;
-        for (int k = 0; k < l->nbuffers && !m->behind[i]; k++) {
-            int w = l->buffers[k].written ? -1 : m->writer[l->buffers[k].slot];
-            m->behind[i] = w >= first && m->behind[w];
+        m->behind[i] = i < first + count || touches(m, i, false, m->made, m->behind_round);
+        if (m->behind[i]) {
+            mark(m, i, true, m->made, m->behind_round);
         }
     }
 }
 
 void wg_mover_mark_before(wg_mover *m, int first, int j) {
     int last = j + m->plan->steps[j].bundle - 1;
-    memset(m->before + first, 0, (size_t)(last - first + 1) * sizeof *m->before);
-    memset(m->before + j, true, (size_t)m->plan->steps[j].bundle * sizeof *m->before);
+    m->before_round++;
     for (int i = last; i >= first; i--) {
-        const wg_lowered *l = &m->plan->steps[i].l;
-        for (int k = 0; m->before[i] && k < l->nbuffers; k++) {
-            int w = l->buffers[k].written ? -1 : m->writer[l->buffers[k].slot];
-            if (w >= first) {
-                m->before[w] = true;
-            }
+        m->before[i] = i >= j || touches(m, i, true, m->needed, m->before_round);
+        if (m->before[i]) {
+            mark(m, i, false, m->needed, m->before_round);
         }
     }
 }
@@ -134,11 +149,15 @@ bool wg_plan_share(wg_plan *plan, const wg_partition *part, wg_form form, const 
                   .limits = limits,
                   .form = form,
                   .writer = wg_mem_alloc((size_t)plan->nslots * sizeof *m.writer),
+                  .made = wg_mem_zalloc((size_t)plan->nslots * sizeof *m.made),
+                  .needed = wg_mem_zalloc((size_t)plan->nslots * sizeof *m.needed),
                   .behind = wg_mem_alloc(n * sizeof *m.behind),
                   .before = wg_mem_alloc(n * sizeof *m.before),
                   .was = wg_mem_alloc(n * sizeof *m.was)};
-    bool ok = m.writer && m.behind && m.before && m.was && share_all(&m);
+    bool ok = m.writer && m.made && m.needed && m.behind && m.before && m.was && share_all(&m);
     wg_mem_free(m.writer);
+    wg_mem_free(m.made);
+    wg_mem_free(m.needed);
     wg_mem_free(m.behind);
     wg_mem_free(m.before);
     wg_mem_free(m.was);

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "schedule/geometry.h"
+#include "schedule/join.h"
 #include "schedule/memory.h"
 #include "schedule/prologue.h"
 #include "schedule/share.h"
@@ -23,13 +24,13 @@ enum {
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* What running the plan costs, in bytes: those moved, those taken, and a toll for each launch. */
-static int64_t cost_of(const wg_plan *plan) {
+int64_t wg_plan_price(const wg_plan *plan) {
     int64_t cost = (int64_t)plan->nlaunches * TOLL + wg_plan_bytes(plan);
     for (int i = 0; i < plan->nsteps; i++) {
         const wg_lowered *l = &plan->steps[i].l;
         for (int b = 0; b < l->nbuffers; b++) {
             int64_t elems = least(plan->slots[l->buffers[b].slot].elems, l->elems); /* scratch has none yet */
+            elems = l->buffers[b].part > 0 ? l->buffers[b].part : elems;
             elems = wg_step_touches(&plan->steps[i], b) ? elems : 0;
             cost += elems * (int64_t)wg_dtype_size((wg_dtype)l->buffers[b].dtype);
         }
@@ -116,7 +117,7 @@ static bool adopt(search *s, size_t from, size_t to, int64_t most, wg_partition 
         s->sink[i] = number > 0 && !(number >= from && number < to);
     }
     wg_plan *plan = s->how->make(s->how, s->sink, part);
-    int64_t cost = plan ? cost_of(plan) : 0;
+    int64_t cost = plan ? wg_plan_price(plan) : 0;
     if (!plan || cost > most) {
         wg_plan_free(plan);
         return false;
@@ -183,16 +184,21 @@ wg_plan *wg_plan_sink(wg_planner *how, wg_plan *plan, wg_partition *part) {
             take_back(&s);
         }
     }
-    bool better = s.plan && s.cost < cost_of(plan);
+    bool better = s.plan && s.cost < wg_plan_price(plan);
     wg_plan_free(better ? plan : s.plan);
     plan = better ? s.plan : plan;
     wg_partition_free(part);
+    wg_joins joins = {0};
+    for (size_t i = 0; better && i < n; i++) {
+        s.sink[i] = s.chain[i] != 0;
+    }
+    const bool *sunk = better ? s.sink : NULL;
+    if (n <= LONG && wg_joins_find(how->problem, &joins)) {
+        plan = wg_plan_join(how, plan, sunk, &joins);
+    }
     if (!how->share) {
         how->share = true;
-        for (size_t i = 0; better && i < n; i++) {
-            s.sink[i] = s.chain[i] != 0;
-        }
-        wg_plan *last = how->make(how, better ? s.sink : NULL, part);
+        wg_plan *last = how->make(how, sunk, part);
         wg_partition_free(part);
         wg_plan_free(last ? plan : NULL);
         plan = last ? last : plan;
@@ -200,5 +206,6 @@ wg_plan *wg_plan_sink(wg_planner *how, wg_plan *plan, wg_partition *part) {
     wg_mem_free(s.chain);
     wg_mem_free(s.sink);
     wg_mem_free(s.refused);
+    wg_joins_free(&joins);
     return plan;
 }

@@ -17,11 +17,15 @@ struct wg_planner {
     int limit;
     wg_form form;
     const wg_limits *limits;
-    bool share;     /* steps that can share a launch are brought together */
-    bool too_large; /* the last plan failed because a group fits no kernel */
+    const wg_joins *joins; /* which are stored by parts, NULL: none */
+    bool share;            /* steps that can share a launch are brought together */
+    bool too_large;        /* the last plan failed because a group fits no kernel */
 };
 
-/* The better of `plan`, which was made of `part` with nothing sunk, and plans with sunk maps. Takes over both. */
+/* What running a plan costs, in bytes: those moved, those taken, and a toll for each launch. */
+int64_t wg_plan_price(const wg_plan *plan);
+
+/* The better of `plan`, which was made of `part` with nothing sunk, and plans with sunk maps, then with joins. Takes over both. */
 wg_plan *wg_plan_sink(wg_planner *how, wg_plan *plan, wg_partition *part);
 
 #endif

@@ -172,6 +172,7 @@ static void action(fuzz_generator *g) {
         {6, FUZZ_SPECIAL, fuzz_idiom_gather},
         {2, FUZZ_SPECIAL, fuzz_idiom_norm},
         {4, FUZZ_SPECIAL, fuzz_idiom_join},
+        {4, FUZZ_SPECIAL, fuzz_idiom_parts},
         {6, FUZZ_SPECIAL, fuzz_idiom_backward},
         {3, FUZZ_SPECIAL, fuzz_idiom_gradients},
         {10, FUZZ_SPECIAL, fuzz_idiom_update},

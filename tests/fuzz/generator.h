@@ -62,6 +62,7 @@ void fuzz_idiom_matmul(fuzz_generator *g);
 void fuzz_idiom_gather(fuzz_generator *g);
 void fuzz_idiom_norm(fuzz_generator *g);
 void fuzz_idiom_join(fuzz_generator *g);
+void fuzz_idiom_parts(fuzz_generator *g);
 void fuzz_idiom_backward(fuzz_generator *g);
 void fuzz_idiom_gradients(fuzz_generator *g);
 void fuzz_idiom_update(fuzz_generator *g);

@@ -163,6 +163,46 @@ void fuzz_idiom_join(fuzz_generator *g) {
     }
 }
 
+/* A part of something, by a way of its own: a map, or a product. */
+static int made_part(fuzz_generator *g, int a, int64_t dim, int64_t start, int64_t end) {
+    static const char *const maps[] = {"tanh", "square", "neg", "relu"};
+    int part = fuzz_emit_op(g, "slice", REGS(a), NUMS(dim, start, end, 0));
+    if (part < 0 || !at(g, part) || fuzz_chance(g, 10)) {
+        return part;
+    }
+    if (fuzz_wanted(at(g, part), WANT_MATRIX) && fuzz_chance(g, 35)) {
+        int64_t k = last_size(at(g, part), 1);
+        int w = fuzz_emit_leaf(g, wg_dtype_of(at(g, part)), WG_SHAPE(k, k));
+        return w < 0 || !at(g, part) ? -1 : fuzz_emit_op(g, "matmul", REGS(part, w), NUMS(0));
+    }
+    return fuzz_emit_op(g, maps[fuzz_below(g, 4)], REGS(part), NUMS(0));
+}
+
+/* Something taken apart and put together again; backwards its gradient is put together of those of the parts. */
+void fuzz_idiom_parts(fuzz_generator *g) {
+    int a = fuzz_choose(g, WANT_FLOAT), part[3] = {-1, -1, -1};
+    if (a < 0 || wg_rank(at(g, a)) == 0) {
+        return;
+    }
+    int64_t dim = fuzz_chance(g, 60) ? 0 : fuzz_below(g, wg_rank(at(g, a))), n = 2 + fuzz_below(g, 2);
+    int64_t size = wg_shape_of(at(g, a)).dim[dim];
+    for (int i = 0; i < n && size >= n && at(g, a); i++) {
+        part[i] = made_part(g, a, dim, i * size / n, (i + 1) * size / n);
+    }
+    int joined = part[0] < 0 || part[1] < 0 ? -1 : fuzz_emit_op(g, "cat", REGS(part[0], part[1], part[2]), NUMS(dim));
+    if (joined < 0) {
+        return;
+    }
+    if (fuzz_chance(g, 50)) { /* a second reader */
+        fuzz_emit_op(g, "sum", REGS(joined), NUMS(fuzz_below(g, 4), 0));
+    }
+    int way = at(g, joined) && fuzz_chance(g, 60) ? fuzz_emit_op(g, "square", REGS(joined), NUMS(0)) : -1;
+    int loss = way < 0 || !wg_requires_grad(at(g, way)) ? -1 : fuzz_emit_op(g, "sum", REGS(way), NUMS(0));
+    if (loss >= 0 && g->backwards++ < 3) {
+        fuzz_emit_op(g, "backward", REGS(loss, -1), NUMS(0));
+    }
+}
+
 /* A number that gradients flow to; -1 if nothing wants one. */
 static int loss_of(fuzz_generator *g) {
     int a = fuzz_choose(g, WANT_GRAD);
