@@ -175,23 +175,23 @@ Test(cuda_loader, products_that_cublas_takes) {
     const wg_gemm_call plain = {
         .dtype = WG_F32, .m = 2, .n = 3, .k = 4, .batch = 1, .a_row = 4, .a_col = 1, .b_row = 3, .b_col = 1};
     wg_gemm_call c = plain;
-    cr_expect(wg_cuda_gemm_takes(&c));
+    cr_expect(wg_cuda_gemm_takes(NULL, &c));
     c = plain, c.a_row = 1, c.a_col = 2; /* transposed */
-    cr_expect(wg_cuda_gemm_takes(&c));
+    cr_expect(wg_cuda_gemm_takes(NULL, &c));
     c = plain, c.b_row = 7; /* rows with a gap */
-    cr_expect(wg_cuda_gemm_takes(&c));
+    cr_expect(wg_cuda_gemm_takes(NULL, &c));
     c = plain, c.b_row = 0; /* one row repeated */
-    cr_expect_not(wg_cuda_gemm_takes(&c));
+    cr_expect_not(wg_cuda_gemm_takes(NULL, &c));
     c = plain, c.a_row = 8, c.a_col = 2; /* every other element */
-    cr_expect_not(wg_cuda_gemm_takes(&c));
+    cr_expect_not(wg_cuda_gemm_takes(NULL, &c));
     c = plain, c.a_row = -4; /* flipped */
-    cr_expect_not(wg_cuda_gemm_takes(&c));
+    cr_expect_not(wg_cuda_gemm_takes(NULL, &c));
     c = plain, c.k = 0;
-    cr_expect_not(wg_cuda_gemm_takes(&c));
+    cr_expect_not(wg_cuda_gemm_takes(NULL, &c));
     c = plain, c.dtype = WG_I32;
-    cr_expect_not(wg_cuda_gemm_takes(&c));
+    cr_expect_not(wg_cuda_gemm_takes(NULL, &c));
     c = plain, c.k = 1, c.a_row = 1, c.a_col = 0, c.b_row = 0; /* an outer product of vectors */
-    cr_expect(wg_cuda_gemm_takes(&c));
+    cr_expect(wg_cuda_gemm_takes(NULL, &c));
     c = plain, c.m = 1, c.a_row = 0; /* a row times a matrix */
-    cr_expect(wg_cuda_gemm_takes(&c));
+    cr_expect(wg_cuda_gemm_takes(NULL, &c));
 }

@@ -17,6 +17,9 @@ typedef enum wg_op_kind {
     WG_OP_SCATTER, /* in[0] with slices of in[2] added at in[1] (i64 [n]) along dim attr[0] */
 } wg_op_kind;
 
+/* Maps that a vendor's library can do to a matrix product before it stores it. */
+typedef enum wg_after_product { WG_AFTER_NONE, WG_AFTER_ADD, WG_AFTER_RELU, WG_AFTER_GELU_TANH } wg_after_product;
+
 typedef struct wg_vjp wg_vjp;
 
 /* What a VJP reads beside the incoming gradient. */
@@ -31,6 +34,7 @@ struct wg_op {
     uint8_t elsewhere; /* maps: operands (bit mask) read at other places than the element computed */
     uint8_t saves;     /* WG_SAVE_*: what vjp reads; a debug build refuses anything else */
     uint8_t keeps;  /* WG_SAVE_IN: operands whose own bytes are kept for that, not those they are cheaply made from */
+    uint8_t after;  /* maps: a wg_after_product */
     wg_prim reduce; /* reductions: WG_P_RSUM, ... */
     wg_x (*emit)(wg_expr *x, const wg_node *n); /* maps: the element's expression, of the node's dtype */
     void (*vjp)(wg_vjp *v);                     /* NULL: not differentiable, gradients stop here */

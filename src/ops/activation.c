@@ -17,8 +17,12 @@ static wg_x emit_relu(wg_expr *x, const wg_node *n) {
 }
 /* Where a is NaN the gradient passes, as in PyTorch. */
 static void vjp_relu(wg_vjp *v) { wg_vjp_set(v, 0, wg_op_zero_where(wg_le_scalar(wg_vjp_out(v), 0), wg_vjp_grad(v))); }
-static const wg_op relu_op = {
-    .name = "relu", .kind = WG_OP_MAP, .saves = WG_SAVE_OUT, .emit = emit_relu, .vjp = vjp_relu};
+static const wg_op relu_op = {.name = "relu",
+                              .kind = WG_OP_MAP,
+                              .saves = WG_SAVE_OUT,
+                              .after = WG_AFTER_RELU,
+                              .emit = emit_relu,
+                              .vjp = vjp_relu};
 wg_tensor *wg_relu(wg_tensor *a) {
     wg_graph *g;
     if (!wg_check("relu", &g, &a, 1)) {
@@ -90,6 +94,10 @@ static void vjp_gelu_tanh(wg_vjp *v) {
     wg_tensor *right = wg_mul(wg_mul(wg_mul_scalar(a, 0.5), wg_rsub_scalar(wg_square(t), 1)), du);
     wg_vjp_set(v, 0, wg_mul(wg_vjp_grad(v), wg_add(left, right)));
 }
-static const wg_op gelu_tanh_op = {
-    .name = "gelu_tanh", .kind = WG_OP_MAP, .saves = WG_SAVE_IN(0), .emit = emit_gelu_tanh, .vjp = vjp_gelu_tanh};
+static const wg_op gelu_tanh_op = {.name = "gelu_tanh",
+                                   .kind = WG_OP_MAP,
+                                   .saves = WG_SAVE_IN(0),
+                                   .after = WG_AFTER_GELU_TANH,
+                                   .emit = emit_gelu_tanh,
+                                   .vjp = vjp_gelu_tanh};
 wg_tensor *wg_gelu_tanh(wg_tensor *a) { return floating(&gelu_tanh_op, a); }

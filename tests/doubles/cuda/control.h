@@ -39,7 +39,8 @@
     /* The name of the ith function ever called, NULL after the last. */                                                    \
     X(const char *, cuda_double_function, (size_t i))                                                                       \
     /* Handles alive: "allocation", "pinned memory", "stream", "event", "module", "graph", "executable graph",         \
-     * "context", "NVRTC program", "cuBLAS handle"; NULL: all. */    \
+     * "context", "NVRTC program", "cuBLAS handle", "cuBLASLt handle", "cuBLASLt operation", "cuBLASLt layout",            \
+     * "cuBLASLt preference"; NULL: all. */    \
     X(size_t, cuda_double_live, (const char *kind))                                                                         \
     /* How often the program did what CUDA forbids; the text of the last time goes to text. */                              \
     X(size_t, cuda_double_faults, (char *text, size_t cap))                                                                 \
