@@ -108,9 +108,8 @@ static bool make_layout(const wg_lt_api *lt, const wg_cuda_product *p, bool tran
         *out = NULL;
         return false;
     }
-    return count == 1 ||
-           (lt->cublasLtMatrixLayoutSetAttribute(*out, WG_LT_LAYOUT_BATCH_COUNT, &count, sizeof count) == 0 &&
-            lt->cublasLtMatrixLayoutSetAttribute(*out, WG_LT_LAYOUT_BATCH_STRIDE, &stride, sizeof stride) == 0);
+    return lt->cublasLtMatrixLayoutSetAttribute(*out, WG_LT_LAYOUT_BATCH_COUNT, &count, sizeof count) == 0 &&
+           lt->cublasLtMatrixLayoutSetAttribute(*out, WG_LT_LAYOUT_BATCH_STRIDE, &stride, sizeof stride) == 0;
 }
 
 static bool prefer(const wg_lt_api *lt, wg_lt_preference wish, unsigned attribute, const void *value, size_t bytes) {

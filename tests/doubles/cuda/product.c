@@ -24,7 +24,7 @@ static uint16_t to_half(float v) {
     }
     int e = 0;
     frexpf(a, &e);
-    e = e < -13 ? -13 : e; /* 2^-14 is the smallest normal number */
+    e = e < -13 || a == 0 ? -13 : e; /* 2^-14 is the smallest normal number */
     int units = (int)rintf(ldexpf(a, 11 - e));
     return (uint16_t)(sign + ((e + 13) << 10) + units);
 }
