@@ -190,7 +190,8 @@ enum {
     WG_LT_EPILOGUE_RELU = 2,
     WG_LT_EPILOGUE_BIAS = 4,
     WG_LT_EPILOGUE_GELU = 32,
-    WG_LT_EPILOGUE_AUX = 128
+    WG_LT_EPILOGUE_AUX = 128,
+    WG_LT_EPILOGUE_GELU_GRAD = 192 /* with AUX */
 };
 
 #define WG_LT_FUNCTIONS(X)                                                                                             \

@@ -39,8 +39,8 @@ static void fill_limits(wg_device *dev, const wg_cuda_found *found) {
     l->ordered_groups = true;
     l->gemm_library = dev->blas != NULL;
     if (dev->lt) {
-        l->epilogues =
-            WG_EPILOGUE_ADDEND | WG_EPILOGUE_BIAS | WG_EPILOGUE_RELU | WG_EPILOGUE_GELU_TANH | WG_EPILOGUE_GELU_INPUT;
+        l->epilogues = WG_EPILOGUE_ADDEND | WG_EPILOGUE_BIAS | WG_EPILOGUE_RELU | WG_EPILOGUE_GELU_TANH |
+                       WG_EPILOGUE_GELU_INPUT | WG_EPILOGUE_GELU_GRAD;
     }
     dev->pools = attribute(dev, WG_CU_MEMORY_POOLS_SUPPORTED, 0) != 0;
 }

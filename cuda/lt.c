@@ -64,7 +64,8 @@ static uint32_t epilogue_of(const wg_cuda_product *p) {
     uint32_t e = (p->epilogue & WG_EPILOGUE_RELU ? WG_LT_EPILOGUE_RELU : 0) |
                  (p->epilogue & WG_EPILOGUE_GELU_TANH ? WG_LT_EPILOGUE_GELU : 0) |
                  (p->epilogue & WG_EPILOGUE_BIAS ? WG_LT_EPILOGUE_BIAS : 0) |
-                 (p->epilogue & WG_EPILOGUE_GELU_INPUT ? WG_LT_EPILOGUE_AUX : 0);
+                 (p->epilogue & WG_EPILOGUE_GELU_INPUT ? WG_LT_EPILOGUE_AUX : 0) |
+                 (p->epilogue & WG_EPILOGUE_GELU_GRAD ? WG_LT_EPILOGUE_GELU_GRAD : 0);
     return e ? e : WG_LT_EPILOGUE_DEFAULT;
 }
 

@@ -143,6 +143,23 @@ Test(lt, epilogues) {
     end(&c);
 }
 
+/* The slope of gelu, by a difference. */
+Test(lt, the_gradient_of_gelu) {
+    call c = begin(CUBLASLT_EPILOGUE_DGELU);
+    float got[M * N];
+    DOES(cu.cuMemcpyHtoD(c.aux, of_c, sizeof of_c));
+    DOES(ask(&c));
+    DOES(multiply(&c, 0, c.pd));
+    DOES(cu.cuStreamSynchronize(c.stream));
+    DOES(cu.cuMemcpyDtoH(got, c.pd, sizeof got));
+    for (int e = 0; e < M * N; e++) {
+        double x = (double)of_c[e], slope = (gelu(x + 1e-5) - gelu(x - 1e-5)) / 2e-5;
+        double want = sum_at(e % M, e / M, false, false) * slope;
+        cr_assert_float_eq((double)got[e], want, 1e-5, "element %d: %g, not %g", e, (double)got[e], want);
+    }
+    end(&c);
+}
+
 Test(lt, a_relu_takes_nan_for_nothing) {
     call c = begin(CUBLASLT_EPILOGUE_RELU);
     float nan = NAN, first = 1;
@@ -175,7 +192,7 @@ Test(lt, a_capture_keeps_the_epilogue_it_saw) {
 }
 
 Test(lt, refuses_what_cannot_be) {
-    static const uint32_t unknown[] = {0, 3, 8, 64, 136, 192};
+    static const uint32_t unknown[] = {0, 3, 8, 64, 136, 208};
     call c = begin(CUBLASLT_EPILOGUE_DEFAULT);
     const uint32_t aux = CUBLASLT_EPILOGUE_GELU_AUX, bias = CUBLASLT_EPILOGUE_BIAS;
     const int64_t short_rows = M - 1;

@@ -18,7 +18,13 @@ typedef enum wg_op_kind {
 } wg_op_kind;
 
 /* Maps that a vendor's library can do to a matrix product before it stores it. */
-typedef enum wg_after_product { WG_AFTER_NONE, WG_AFTER_ADD, WG_AFTER_RELU, WG_AFTER_GELU_TANH } wg_after_product;
+typedef enum wg_after_product {
+    WG_AFTER_NONE,
+    WG_AFTER_ADD,
+    WG_AFTER_RELU,
+    WG_AFTER_GELU_TANH,
+    WG_AFTER_GELU_TANH_GRAD /* of a gradient, and where that function is taken */
+} wg_after_product;
 
 typedef struct wg_vjp wg_vjp;
 

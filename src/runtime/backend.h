@@ -25,13 +25,16 @@ typedef enum wg_language { WG_OPENCL_C, WG_CUDA_CPP } wg_language;
 /*
  * What a vendor's product of f32 or 16-bit floats may have after its sums: act(A B + addend + bias), rounded once, at the end,
  * and perhaps added in another order. No more than one activation, nothing after it. A NaN may come out of a relu as 0.
+ * An input is another matrix as large as the result, of rows of a multiple of 8 elements, which lies apart from it; where there
+ * is one there is no addend.
  */
 enum {
-    WG_EPILOGUE_ADDEND = 1,     /* a matrix as large as the result */
-    WG_EPILOGUE_BIAS = 2,       /* a number for each column, neighbours in memory */
-    WG_EPILOGUE_RELU = 4,       /* the larger of it and 0 */
-    WG_EPILOGUE_GELU_TANH = 8,  /* by the tanh approximation */
-    WG_EPILOGUE_GELU_INPUT = 16 /* with that, its input is stored too: of rows of a multiple of 8 elements, no addend */
+    WG_EPILOGUE_ADDEND = 1,      /* a matrix as large as the result */
+    WG_EPILOGUE_BIAS = 2,        /* a number for each column, neighbours in memory */
+    WG_EPILOGUE_RELU = 4,        /* the larger of it and 0 */
+    WG_EPILOGUE_GELU_TANH = 8,   /* by the tanh approximation */
+    WG_EPILOGUE_GELU_INPUT = 16, /* with that: what it is taken of is stored as the input */
+    WG_EPILOGUE_GELU_GRAD = 32   /* the product alone, times the derivative of that function at the input */
 };
 
 /* What schedule, codegen and executor need to know of a device. Constant while it is open. */

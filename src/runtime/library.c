@@ -20,7 +20,7 @@ enum { ALIGNED = 16 };
 static int64_t alignment(const wg_step *step, wg_dtype dtype) {
     const wg_product *m = &step->product;
     uint64_t at = (uint64_t)m->a_offset | (uint64_t)m->b_offset | (uint64_t)step->epilogue.addend_at |
-                  (uint64_t)step->epilogue.bias_at;
+                  (uint64_t)step->epilogue.bias_at | (uint64_t)step->epilogue.input_at;
     for (int i = 0; i < m->rank; i++) {
         at |= (uint64_t)m->a_batch[i] | (uint64_t)m->b_batch[i] | (uint64_t)(m->m * m->n);
     }
@@ -119,7 +119,7 @@ wg_status wg_library_run(const wg_engine *e, const wg_exec *x, int step, wg_err 
         call.b_offset = m->b_offset + b + b_at;
         call.c_offset = c + c_at;
         call.addend_offset = and->addend_at + c + addend_at;
-        call.input_offset = c + input_at;
+        call.input_offset = and->input_at + c + input_at;
         status = wg_dev_gemm(&e->dev, wg_exec_queue(x, step), &call, err);
     }
     return status;

@@ -6,7 +6,7 @@
 #include "schedule/prologue.h"
 #include "tensor/dtype.h"
 
-enum { WHOLE_ROWS = 8 }; /* the input of a gelu is stored if rows are a multiple of this */
+enum { WHOLE_ROWS = 8 }; /* the rows of an input are a multiple of this */
 
 static const wg_node *product_of(const wg_partition *p, const wg_group *g) {
     return p->problem->tasks[g->entries[0].task].node;
@@ -43,8 +43,13 @@ static bool repeats_row(const wg_view *v) {
     return row;
 }
 
-/* Operand k of an addition, over the product's elements; false if it has no bytes, or others than the product's. */
-static bool added(const wg_partition *p, const wg_group *g, const wg_task *t, int k, wg_view *over) {
+static bool has_whole_rows(const wg_partition *p, const wg_group *g) {
+    const wg_shape *s = product_of(p, g)->shape;
+    return s->dim[s->rank - 1] % WHOLE_ROWS == 0;
+}
+
+/* Operand k of a map, over the product's elements; false if it has no bytes, or others than the product's. */
+static bool in_bytes(const wg_partition *p, const wg_group *g, const wg_task *t, int k, wg_view *over) {
     int ref = t->in[k].ref;
     const wg_node *n = ref < 0 ? p->problem->leaves[~ref].node : p->problem->tasks[ref].node;
     wg_view w;
@@ -69,14 +74,19 @@ static unsigned what_it_does(const wg_partition *p, const wg_group *g, int task,
     switch ((wg_after_product)t->node->op->after) {
     case WG_AFTER_ADD:
         other = other_operand(t, before);
-        return other < 0 || !added(p, g, t, other, &over) ? 0
-               : lies_whole(&over)                        ? WG_EPILOGUE_ADDEND
-               : repeats_row(&over)                       ? WG_EPILOGUE_BIAS
-                                                          : 0;
+        return other < 0 || !in_bytes(p, g, t, other, &over) ? 0
+               : lies_whole(&over)                           ? WG_EPILOGUE_ADDEND
+               : repeats_row(&over)                          ? WG_EPILOGUE_BIAS
+                                                             : 0;
     case WG_AFTER_RELU:
         return t->in[0].ref == before ? WG_EPILOGUE_RELU : 0;
     case WG_AFTER_GELU_TANH:
         return t->in[0].ref == before ? WG_EPILOGUE_GELU_TANH : 0;
+    case WG_AFTER_GELU_TANH_GRAD:
+        return t->in[0].ref == before && t->in[1].ref != before && has_whole_rows(p, g) &&
+                       in_bytes(p, g, t, 1, &over) && lies_whole(&over)
+                   ? WG_EPILOGUE_GELU_GRAD
+                   : 0;
     case WG_AFTER_NONE:
         break;
     }
@@ -95,14 +105,15 @@ bool wg_epilogue_takes(const wg_partition *p, int group, int task) {
         does |= what_it_does(p, g, g->entries[i].task, g->entries[i - 1].task);
     }
     unsigned now = what_it_does(p, g, task, before);
-    if (!(now & p->epilogues) || (now & does) || (does & (WG_EPILOGUE_RELU | WG_EPILOGUE_GELU_TANH))) {
+    bool over = does & (WG_EPILOGUE_RELU | WG_EPILOGUE_GELU_TANH | WG_EPILOGUE_GELU_GRAD);
+    if (!(now & p->epilogues) || (now & does) || over || (now == WG_EPILOGUE_GELU_GRAD && does)) {
         return false;
     }
     if (p->places[before].readers == 1 && !p->problem->tasks[before].keep) {
         return true;
     }
     return now == WG_EPILOGUE_GELU_TANH && (p->epilogues & WG_EPILOGUE_GELU_INPUT) && !(does & WG_EPILOGUE_ADDEND) &&
-           product->shape->dim[product->shape->rank - 1] % WHOLE_ROWS == 0;
+           has_whole_rows(p, g);
 }
 
 /* The buffer of a slot that the loop uses: a product's operands have others. */
@@ -126,14 +137,18 @@ void wg_epilogue_describe(const wg_partition *p, int group, const wg_lowered *l,
         int task = g->entries[i].task, before = g->entries[i - 1].task;
         unsigned does = what_it_does(p, g, task, before);
         out->does |= does;
-        if (does & (WG_EPILOGUE_ADDEND | WG_EPILOGUE_BIAS)) {
+        if (does & (WG_EPILOGUE_ADDEND | WG_EPILOGUE_BIAS | WG_EPILOGUE_GELU_GRAD)) {
             const wg_task *t = &problem->tasks[task];
             int k = other_operand(t, before), ref = t->in[k].ref;
-            int buffer = buffer_of(l, ref < 0 ? wg_slot_leaf(~ref) : wg_slot_task(problem, ref));
             wg_view over = {0};
-            added(p, g, t, k, &over);
-            *(does == WG_EPILOGUE_BIAS ? &out->bias : &out->addend) = buffer;
-            *(does == WG_EPILOGUE_BIAS ? &out->bias_at : &out->addend_at) = over.offset;
+            in_bytes(p, g, t, k, &over);
+            *(does == WG_EPILOGUE_BIAS     ? &out->bias
+              : does == WG_EPILOGUE_ADDEND ? &out->addend
+                                           : &out->input) =
+                buffer_of(l, ref < 0 ? wg_slot_leaf(~ref) : wg_slot_task(problem, ref));
+            *(does == WG_EPILOGUE_BIAS     ? &out->bias_at
+              : does == WG_EPILOGUE_ADDEND ? &out->addend_at
+                                           : &out->input_at) = over.offset;
         } else if (p->places[before].stored) {
             out->does |= WG_EPILOGUE_GELU_INPUT;
             out->input = buffer_of(l, wg_slot_task(problem, before));

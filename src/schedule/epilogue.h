@@ -8,10 +8,10 @@
 #include "schedule/lower.h"
 
 typedef struct wg_epilogue {
-    unsigned does;                   /* WG_EPILOGUE_*; 0: the product is stored as it is */
-    int task;                        /* the product's */
-    int result, addend, bias, input; /* buffers of the step; -1: has none */
-    int64_t addend_at, bias_at;      /* where they begin in theirs, in elements */
+    unsigned does;                        /* WG_EPILOGUE_*; 0: the product is stored as it is */
+    int task;                             /* the product's */
+    int result, addend, bias, input;      /* buffers of the step; -1: has none */
+    int64_t addend_at, bias_at, input_at; /* where they begin in theirs, in elements */
 } wg_epilogue;
 
 /* How many operands read each value, for the next one; nothing where no library has epilogues. */

@@ -45,7 +45,7 @@ static bool may_overwrite(const wg_step *step, int out_buffer, int in_buffer) {
             store = &loop->store[i];
         }
     }
-    if (!store || !store_follows_loads(loop, store) ||
+    if (!store || !store_follows_loads(loop, store) || (step->epilogue.does && step->epilogue.input == in_buffer) ||
         step->l.buffers[out_buffer].dtype != step->l.buffers[in_buffer].dtype) {
         return false;
     }

@@ -116,8 +116,18 @@ static double element(const cd_product *p, const char *a, const char *b, int64_t
     }
 }
 
+static double gelu(double v) { return v / 2 * (1 + tanh(0.79788456080286535588 * (v + 0.044715 * v * v * v))); }
+
+static double gelu_slope(double v) {
+    double t = tanh(0.79788456080286535588 * (v + 0.044715 * v * v * v));
+    return (1 + t) / 2 + v / 2 * (1 - t * t) * 0.79788456080286535588 * (1 + 3 * 0.044715 * v * v);
+}
+
 /* What cuBLASLt makes of a sum: a relu takes a NaN for 0, and gelu is the tanh approximation. */
 static double finish(const cd_product *p, double v, const char *bias, int64_t row, char *aux, int64_t aux_at) {
+    if (p->epilogue == CUBLASLT_EPILOGUE_DGELU) {
+        return v * gelu_slope(load(p->tc_type, aux, aux_at));
+    }
     if (bias) {
         v = (double)(float)(v + load(p->tc_type, bias, row));
     }
@@ -127,9 +137,7 @@ static double finish(const cd_product *p, double v, const char *bias, int64_t ro
     if (p->epilogue & CUBLASLT_EPILOGUE_RELU) {
         return v > 0 ? v : 0;
     }
-    return p->epilogue & CUBLASLT_EPILOGUE_GELU
-               ? 0.5 * v * (1 + tanh(0.79788456080286535588 * (v + 0.044715 * v * v * v)))
-               : v;
+    return p->epilogue & CUBLASLT_EPILOGUE_GELU ? gelu(v) : v;
 }
 
 static void check_zones(const cd_context *ctx, CUdeviceptr at) {

@@ -167,6 +167,7 @@
     X(CUBLASLT_EPILOGUE_GELU_BIAS, 36)                                                                                 \
     X(CUBLASLT_EPILOGUE_GELU_AUX, 160)                                                                                 \
     X(CUBLASLT_EPILOGUE_GELU_AUX_BIAS, 164)                                                                            \
+    X(CUBLASLT_EPILOGUE_DGELU, 192)                                                                                    \
     X(CUBLAS_STATUS_ALLOC_FAILED, 3)                                                                                   \
     X(CUBLAS_STATUS_EXECUTION_FAILED, 13)                                                                              \
     X(CUBLAS_STATUS_INTERNAL_ERROR, 14)                                                                                \
