@@ -21,8 +21,14 @@ typedef struct wg_cuda_shape {
 
 bool wg_cuda_wants_lt(void) { return wg_cuda_flag("WENGERT_CUBLASLT", false); }
 
+/* Before 12.1 products of 16-bit matrices whose rows have gaps came out wrong. */
+static bool is_sound(const wg_device *dev) {
+    int version = 0;
+    return dev->blas->cublasGetVersion_v2(dev->blas_handle, &version) == 0 && version >= 120100;
+}
+
 void wg_cuda_open_lt(wg_device *dev) {
-    const wg_lt_api *lt = dev->blas && wg_cuda_wants_lt() ? wg_lt_load(NULL) : NULL;
+    const wg_lt_api *lt = dev->blas && wg_cuda_wants_lt() && is_sound(dev) ? wg_lt_load(NULL) : NULL;
     if (lt && lt->cublasLtCreate(&dev->lt_handle) == 0) {
         dev->lt = lt;
     }
@@ -157,9 +163,14 @@ static bool make_shape(wg_device *dev, wg_cuda_shape *s) {
            make_layout(lt, p, false, p->n, p->m, p->n, p->m * p->n, &s->c) && choose(dev, s);
 }
 
+/* It takes a bias, and an input, that lie worse than for vectors to be loaded, but its kernels fail on some devices. */
+static bool lies_well(const wg_cuda_product *p) {
+    return p->aligned >= 16 || !(p->epilogue & (WG_EPILOGUE_BIAS | WG_EPILOGUE_GELU_INPUT | WG_EPILOGUE_GELU_GRAD));
+}
+
 bool wg_cuda_find_shape(wg_device *dev, wg_cuda_product *p) {
     p->shape = 0;
-    if (!dev->lt) {
+    if (!dev->lt || !lies_well(p)) {
         return false;
     }
     for (size_t i = 0; i < dev->nshapes; i++) {

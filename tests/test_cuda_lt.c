@@ -66,6 +66,11 @@ static wg_tensor *gelu_gradient(const operands *o) {
     opts.grad_outputs = (wg_tensor *const[]){o->x};
     return wg_gradients(&y, 1, &h, 1, &grad, &opts) == WG_OK ? grad : NULL;
 }
+/* A bias that does not begin where vectors do. */
+static wg_tensor *shifted_bias(const operands *o) {
+    wg_tensor *twice = wg_cat((wg_tensor *[]){o->bias, o->bias}, 2, 0);
+    return wg_add(wg_matmul(o->x, o->w), wg_slice(twice, 0, 1, N + 1, 1));
+}
 /* More than one activation. */
 static wg_tensor *relu_gelu(const operands *o) { return wg_gelu_tanh(wg_relu(bias(o))); }
 
@@ -92,10 +97,11 @@ static const struct {
     {"relu and its input", relu_and_input, 0, 0, false},
     {"the product twice", product_twice, 0, 0, false},
     {"a number for each row", column_bias, 0, 0, false},
+    {"a shifted bias", shifted_bias, 0, 0, false},
     {"the gradient of a gelu", gelu_gradient, 1, 1, true},
     {"relu, gelu", relu_gelu, 1, 0, false},
 };
-enum { CASES = sizeof cases / sizeof *cases };
+enum { CASES = sizeof cases / sizeof *cases, GRADIENT = CASES - 2 };
 
 typedef struct result {
     double v[MOST];
@@ -158,14 +164,16 @@ Test(cuda_lt, does_what_the_kernels_do) {
 /* A 16-bit float is rounded at the end alone, rather than after the sums, the bias and the activation each. */
 Test(cuda_lt, half_floats_are_rounded_once) {
     static const wg_dtype halves[] = {WG_F16, WG_BF16};
+    static const int some[] = {0, 1, 2, 3, 4, 5, GRADIENT};
     load_double();
     for (int k = 0; k < 2; k++) {
-        result plain[CASES], with[CASES];
+        static result plain[CASES], with[CASES];
         double unit = halves[k] == WG_F16 ? 0x1p-10 : 0x1p-7;
-        compute(halves[k], false, 0, 6, plain);
-        compute(halves[k], true, 0, 6, with);
         int differ = 0;
-        for (int i = 0; i < 6; i++) {
+        for (size_t n = 0; n < sizeof some / sizeof *some; n++) {
+            int i = some[n];
+            compute(halves[k], false, i, i + 1, plain);
+            compute(halves[k], true, i, i + 1, with);
             cr_expect_eq((int)with[i].by_lt, 1, "%s", cases[i].name);
             expect_close(with[i].v, plain[i].v, plain[i].n, 16 * unit, 4 * unit, cases[i].name);
             differ += memcmp(with[i].v, plain[i].v, sizeof plain[i].v) != 0;
@@ -279,6 +287,14 @@ Test(cuda_lt, a_shape_that_is_refused_stays_plain) {
     cr_expect_eq(with[2].launches, plain[2].launches);
     expect_equal(&with[2], &plain[2], "refused");
     cr_expect_eq(with[3].by_lt, 1, "the next one was not asked about");
+}
+
+Test(cuda_lt, is_too_old) {
+    static result with[CASES];
+    load_double();
+    setenv("WENGERT_DOUBLE_CUBLAS", "120003", 1);
+    compute(WG_F32, true, 2, 3, with);
+    cr_expect_eq(with[2].by_lt, 0);
 }
 
 static void first_line(const char *text, void *user) {

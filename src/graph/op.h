@@ -37,6 +37,7 @@ struct wg_op {
     wg_op_kind kind;
     bool draws;        /* scalar[0] is the number of a random op, scalar[1] the bits of the seed */
     bool copies;       /* maps: each element is operand 0's, as it is */
+    bool vjp_narrow;   /* the VJP is one op, which rounds once: it is given 16-bit floats as they are */
     uint8_t elsewhere; /* maps: operands (bit mask) read at other places than the element computed */
     uint8_t saves;     /* WG_SAVE_*: what vjp reads; a debug build refuses anything else */
     uint8_t keeps;  /* WG_SAVE_IN: operands whose own bytes are kept for that, not those they are cheaply made from */
@@ -50,7 +51,7 @@ struct wg_op {
 
 const wg_node *wg_vjp_node(const wg_vjp *v);
 /* The gradient of the result. Of 16-bit floats this, operands and result come as f32 where the VJP computes something: not of ops
- * that move elements, nor of products. */
+ * that move elements, nor of products, nor where vjp_narrow says otherwise. */
 wg_tensor *wg_vjp_grad(wg_vjp *v);
 /* Whether operand i wants a gradient at all. */
 bool wg_vjp_needs(const wg_vjp *v, int i);

@@ -129,6 +129,7 @@ static wg_tensor *gelu_tanh_backward(wg_tensor *grad, wg_tensor *a) {
 static void vjp_gelu_tanh(wg_vjp *v) { wg_vjp_set(v, 0, gelu_tanh_backward(wg_vjp_grad(v), wg_vjp_in(v, 0))); }
 static const wg_op gelu_tanh_op = {.name = "gelu_tanh",
                                    .kind = WG_OP_MAP,
+                                   .vjp_narrow = true,
                                    .saves = WG_SAVE_IN(0),
                                    .after = WG_AFTER_GELU_TANH,
                                    .emit = emit_gelu_tanh,

@@ -12,6 +12,7 @@
  *   WENGERT_DOUBLE_ARCH=NN       compute capability, 80 is 8.0
  *   WENGERT_DOUBLE_POOLS=0       no stream-ordered memory
  *   WENGERT_DOUBLE_DRIVER=NNNNN  what cuDriverGetVersion says (13000); an older one refuses newer PTX
+ *   WENGERT_DOUBLE_CUBLAS=NNNNNN what cublasGetVersion says (130000)
  *   WENGERT_DOUBLE_NVRTC=FILE    the real NVRTC; "none": do without
  *   WENGERT_DOUBLE_CACHE=FOLDER  keeps what OpenCL compiled there
  *   WENGERT_DOUBLE_TRACE=1       every call and its result to stderr
