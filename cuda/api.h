@@ -1,5 +1,5 @@
 /*
- * What we use of the CUDA driver, NVRTC and cuBLAS, declared by ourselves: the library is the same with and without a
+ * What we use of the CUDA driver, NVRTC, cuBLAS and cuBLASLt, declared by ourselves: the library is the same with and without a
  * toolkit on the machine that builds it. Struct tags are NVIDIA's; enums are the integer a C compiler makes of them, so
  * that tests/test_cuda_api.c can compare every line with the toolkit's headers.
  *
@@ -155,6 +155,63 @@ enum {
       (wg_blas_handle, unsigned, unsigned, int, int, int, const void *, const void *, unsigned, int, long long,        \
        const void *, unsigned, int, long long, const void *, void *, unsigned, int, long long, int, unsigned, int))
 
+/* cuBLASLt: what a product is, and how its matrices lie, is told by descriptors. */
+typedef struct cublasLtContext *wg_lt_handle;
+typedef struct wg_lt_opaque *wg_lt_operation, *wg_lt_layout, *wg_lt_preference; /* of theirs only pointers */
+
+/* A way to compute a product, and what is said of it. */
+typedef struct wg_lt_algorithm {
+    uint64_t data[8];
+} wg_lt_algorithm;
+typedef struct wg_lt_found {
+    wg_lt_algorithm algorithm;
+    size_t workspace;
+    wg_blas_status state;
+    float waves;
+    int reserved[4];
+} wg_lt_found;
+
+enum {
+    WG_LT_LAYOUT_BATCH_COUNT = 5, /* int32_t */
+    WG_LT_LAYOUT_BATCH_STRIDE = 6,
+    WG_LT_TRANSPOSE_A = 3, /* int32_t, and B */
+    WG_LT_TRANSPOSE_B = 4,
+    WG_LT_EPILOGUE = 7, /* uint32_t */
+    WG_LT_BIAS_POINTER = 8,
+    WG_LT_AUX_POINTER = 11,
+    WG_LT_AUX_LD = 12, /* int64_t, and the stride */
+    WG_LT_AUX_BATCH_STRIDE = 13,
+    WG_LT_MOST_WORKSPACE = 1,    /* uint64_t */
+    WG_LT_REDUCTION_SCHEMES = 3, /* uint32_t, and alignments of A, B, C, D */
+    WG_LT_ALIGNMENT_A = 5,
+    WG_LT_REDUCTION_IN_COMPUTE_TYPE = 2,
+    WG_LT_REDUCTION_ANY = 7,
+    WG_LT_EPILOGUE_DEFAULT = 1,
+    WG_LT_EPILOGUE_RELU = 2,
+    WG_LT_EPILOGUE_BIAS = 4,
+    WG_LT_EPILOGUE_GELU = 32,
+    WG_LT_EPILOGUE_AUX = 128,
+    WG_LT_EPILOGUE_GELU_GRAD = 192 /* with AUX */
+};
+
+#define WG_LT_FUNCTIONS(X)                                                                                             \
+    X(cublasLtCreate, (wg_lt_handle *))                                                                                \
+    X(cublasLtDestroy, (wg_lt_handle))                                                                                 \
+    X(cublasLtMatmulDescCreate, (wg_lt_operation *, unsigned, unsigned))                                               \
+    X(cublasLtMatmulDescDestroy, (wg_lt_operation))                                                                    \
+    X(cublasLtMatmulDescSetAttribute, (wg_lt_operation, unsigned, const void *, size_t))                               \
+    X(cublasLtMatrixLayoutCreate, (wg_lt_layout *, unsigned, uint64_t, uint64_t, int64_t))                             \
+    X(cublasLtMatrixLayoutDestroy, (wg_lt_layout))                                                                     \
+    X(cublasLtMatrixLayoutSetAttribute, (wg_lt_layout, unsigned, const void *, size_t))                                \
+    X(cublasLtMatmulPreferenceCreate, (wg_lt_preference *))                                                            \
+    X(cublasLtMatmulPreferenceDestroy, (wg_lt_preference))                                                             \
+    X(cublasLtMatmulPreferenceSetAttribute, (wg_lt_preference, unsigned, const void *, size_t))                        \
+    X(cublasLtMatmulAlgoGetHeuristic, (wg_lt_handle, wg_lt_operation, wg_lt_layout, wg_lt_layout, wg_lt_layout,        \
+                                       wg_lt_layout, wg_lt_preference, int, wg_lt_found *, int *))                     \
+    X(cublasLtMatmul, (wg_lt_handle, wg_lt_operation, const void *, const void *, wg_lt_layout, const void *,          \
+                       wg_lt_layout, const void *, const void *, wg_lt_layout, void *, wg_lt_layout,                   \
+                       const wg_lt_algorithm *, void *, size_t, wg_cu_stream))
+
 #define WG_CUDA_MEMBER(name, arguments) unsigned(*name) arguments;
 typedef struct wg_cu_api {
     WG_CU_FUNCTIONS(WG_CUDA_MEMBER)
@@ -165,6 +222,9 @@ typedef struct wg_rtc_api {
 typedef struct wg_blas_api {
     WG_BLAS_FUNCTIONS(WG_CUDA_MEMBER)
 } wg_blas_api;
+typedef struct wg_lt_api {
+    WG_LT_FUNCTIONS(WG_CUDA_MEMBER)
+} wg_lt_api;
 #undef WG_CUDA_MEMBER
 
 #endif

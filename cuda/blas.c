@@ -10,21 +10,27 @@
  * launches are captured. */
 static size_t workspace_bytes(const wg_device *dev) { return (size_t)(dev->target.arch >= 90 ? 32 : 4) << 20; }
 
-static bool flag(const char *name, bool otherwise) {
+bool wg_cuda_flag(const char *name, bool otherwise) {
     const char *value = getenv(name);
     return value && *value ? strcmp(value, "0") != 0 : otherwise;
 }
 
-bool wg_cuda_wants_blas(void) { return flag("WENGERT_CUBLAS", true); }
+bool wg_cuda_wants_blas(void) { return wg_cuda_flag("WENGERT_CUBLAS", true); }
 
-/* From here on products go to this queue, and use its part of the workspace: products of two queues run side by side. */
-static wg_blas_status turn_to(wg_device *dev, wg_queue queue) {
-    size_t bytes = workspace_bytes(dev);
+/* Products of two queues run side by side. */
+void *wg_cuda_workspace(const wg_device *dev, wg_queue queue, size_t *bytes) {
     uint64_t part = queue == WG_QUEUE_MAIN ? 0 : (uint64_t)queue - WG_QUEUE_BESIDE + 1;
+    *bytes = workspace_bytes(dev);
+    return (void *)(uintptr_t)(dev->workspace + part * *bytes);
+}
+
+/* From here on products go to this queue, and use its part of the workspace. */
+static wg_blas_status turn_to(wg_device *dev, wg_queue queue) {
+    size_t bytes;
+    void *workspace = wg_cuda_workspace(dev, queue, &bytes);
     dev->blas_queue = WG_QUEUE_COUNT; /* until it is done */
     wg_blas_status code = dev->blas->cublasSetStream_v2(dev->blas_handle, wg_cuda_stream(dev, queue));
     if (code == 0) { /* it forgot the workspace */
-        void *workspace = (void *)(uintptr_t)(dev->workspace + part * bytes);
         code = dev->blas->cublasSetWorkspace_v2(dev->blas_handle, workspace, bytes);
     }
     dev->blas_queue = code == 0 ? queue : WG_QUEUE_COUNT;
@@ -46,10 +52,12 @@ void wg_cuda_open_blas(wg_device *dev) {
     if (!done || turn_to(dev, WG_QUEUE_MAIN) != 0) {
         wg_cuda_close_blas(dev);
     }
-    dev->tf32 = flag("WENGERT_TF32", false);
+    dev->tf32 = wg_cuda_flag("WENGERT_TF32", false);
+    wg_cuda_open_lt(dev);
 }
 
 void wg_cuda_close_blas(wg_device *dev) {
+    wg_cuda_close_lt(dev);
     if (dev->blas_handle) {
         dev->blas->cublasDestroy_v2(dev->blas_handle);
     }
@@ -92,23 +100,28 @@ static bool translate(const wg_gemm_call *c, wg_cuda_product *p) {
                            .n = c->n,
                            .k = c->k,
                            .batch = c->batch,
-                           .a_offset = c->a_offset,
                            .a_batch = c->a_batch,
-                           .b_offset = c->b_offset,
                            .b_batch = c->b_batch,
-                           .c_offset = c->c_offset};
+                           .epilogue = c->epilogue,
+                           .aligned = c->epilogue ? c->aligned : 0,
+                           .shape = c->prepared};
     return operand(c->m, c->k, c->a_row, c->a_col, &p->a_op, &p->a_ld) &&
            operand(c->k, c->n, c->b_row, c->b_col, &p->b_op, &p->b_ld);
 }
 
-bool wg_cuda_gemm_takes(const wg_gemm_call *c) {
+bool wg_cuda_gemm_takes(wg_device *dev, wg_gemm_call *c) {
     const int64_t sizes[] = {c->m, c->n, c->k, c->batch};
     bool fits = wg_dtype_is_float(c->dtype);
     for (int i = 0; i < 4; i++) {
         fits = fits && sizes[i] > 0 && sizes[i] <= INT_MAX;
     }
     wg_cuda_product p;
-    return fits && c->a_batch >= 0 && c->b_batch >= 0 && translate(c, &p);
+    if (!fits || c->a_batch < 0 || c->b_batch < 0 || !translate(c, &p)) {
+        return false;
+    }
+    bool takes = c->epilogue == 0 || wg_cuda_find_shape(dev, &p);
+    c->prepared = p.shape;
+    return takes;
 }
 
 wg_status wg_cuda_send_product(wg_device *dev, const wg_cuda_call *call, wg_err *err) {
@@ -119,10 +132,11 @@ wg_status wg_cuda_send_product(wg_device *dev, const wg_cuda_call *call, wg_err 
     const void *one = f64 ? (const void *)&one64 : &one32, *zero = f64 ? (const void *)&zero64 : &zero32;
     unsigned type = (unsigned)p->type; /* of 16-bit floats sums are f32 too, rounded once */
     unsigned compute = f64 ? WG_BLAS_COMPUTE_64F : tf32 ? WG_BLAS_COMPUTE_32F_FAST_TF32 : WG_BLAS_COMPUTE_32F;
-    uint64_t size = (uint64_t)p->size;
-    void *a = (void *)(uintptr_t)(call->pointers[0] + (uint64_t)p->a_offset * size);
-    void *b = (void *)(uintptr_t)(call->pointers[1] + (uint64_t)p->b_offset * size);
-    void *c = (void *)(uintptr_t)(call->pointers[2] + (uint64_t)p->c_offset * size);
+    void *a = (void *)(uintptr_t)call->pointers[WG_CUDA_A], *b = (void *)(uintptr_t)call->pointers[WG_CUDA_B];
+    void *c = (void *)(uintptr_t)call->pointers[WG_CUDA_C];
+    if (p->epilogue) {
+        return wg_cuda_send_shape(dev, call, err);
+    }
     wg_blas_status code = call->queue == dev->blas_queue ? 0 : turn_to(dev, call->queue);
     if (code != 0) {
         return wg_err_set(err, WG_ERR_LAUNCH, "cuBLAS would not turn to another stream: status %u", code);
@@ -144,15 +158,22 @@ wg_status wg_cuda_gemm(wg_device *dev, wg_queue queue, const wg_gemm_call *c, wg
         return wg_err_set(err, WG_ERR_UNSUPPORTED, "cuBLAS does not take these strides");
     }
     wg_status status = wg_cuda_enter(dev, WG_ERR_LAUNCH, err);
-    const wg_mem *const mem[] = {c->a, c->b, c->c};
-    wg_cu_pointer pointers[3];
-    for (int i = 0; i < 3 && status == WG_OK; i++) {
-        pointers[i] = ((const wg_cuda_mem *)mem[i]->handle)->pointer;
-        status = wg_cuda_take(dev, queue, mem[i], err);
+    const struct {
+        const wg_mem *mem;
+        int64_t offset;
+    } parts[WG_CUDA_OPERANDS] = {{c->a, c->a_offset},           {c->b, c->b_offset},       {c->c, c->c_offset},
+                                 {c->addend, c->addend_offset}, {c->bias, c->bias_offset}, {c->input, c->input_offset}};
+    wg_cu_pointer pointers[WG_CUDA_OPERANDS] = {0};
+    for (int i = 0; i < WG_CUDA_OPERANDS && status == WG_OK; i++) {
+        if (parts[i].mem) {
+            uint64_t at = (uint64_t)(parts[i].offset * product.size);
+            pointers[i] = ((const wg_cuda_mem *)parts[i].mem->handle)->pointer + at;
+            status = wg_cuda_take(dev, queue, parts[i].mem, err);
+        }
     }
     const wg_cuda_call call = {.what = WG_CUDA_PRODUCT,
                                .queue = queue,
-                               .npointers = 3,
+                               .npointers = WG_CUDA_OPERANDS,
                                .pointers = pointers,
                                .params = &product,
                                .param_bytes = sizeof product};

@@ -16,9 +16,10 @@ static int attribute(const wg_device *dev, unsigned what, int otherwise) {
 static void fill_limits(wg_device *dev, const wg_cuda_found *found) {
     wg_limits *l = &dev->limits;
     int version = wg_cu_version(), blas = 0;
-    char product[32] = "own matmul";
+    char product[64] = "own matmul";
     if (dev->blas && dev->blas->cublasGetVersion_v2(dev->blas_handle, &blas) == 0) {
-        snprintf(product, sizeof product, "cuBLAS %d.%d", blas / 10000, blas % 10000 / 100);
+        snprintf(product, sizeof product, "cuBLAS %d.%d%s", blas / 10000, blas % 10000 / 100,
+                 dev->lt ? " with cuBLASLt" : "");
     }
     snprintf(l->name, sizeof l->name, "%.100s, sm_%d%d, driver of CUDA %d.%d, NVRTC %d.%d, %s", found->name,
              found->major, found->minor, version / 1000, version % 1000 / 10, dev->target.major, dev->target.minor,
@@ -37,6 +38,10 @@ static void fill_limits(wg_device *dev, const wg_cuda_found *found) {
     l->has_f64 = true;
     l->ordered_groups = true;
     l->gemm_library = dev->blas != NULL;
+    if (dev->lt) {
+        l->epilogues = WG_EPILOGUE_ADDEND | WG_EPILOGUE_BIAS | WG_EPILOGUE_RELU | WG_EPILOGUE_GELU_TANH |
+                       WG_EPILOGUE_GELU_INPUT | WG_EPILOGUE_GELU_GRAD;
+    }
     dev->pools = attribute(dev, WG_CU_MEMORY_POOLS_SUPPORTED, 0) != 0;
 }
 
@@ -75,6 +80,7 @@ static void close_device(wg_device *dev) {
     }
     wg_mem_free(dev->marks); /* this and the next: a forked child's */
     wg_mem_free(dev->times.launches);
+    wg_mem_free(dev->shapes);
     wg_str_free(&dev->cache_dir);
     wg_mem_free(dev);
 }
@@ -132,6 +138,17 @@ static wg_status open_device(const char *selector, wg_device **out, wg_err *err)
 
 /* ---- wengert-info ------------------------------------------------------------------------------------------------------- */
 
+/* What cuBLAS is followed by. */
+static void list_lt(wg_str *text) {
+    wg_err err = {0};
+    if (wg_cuda_wants_lt()) {
+        bool there = wg_lt_load(&err) != NULL;
+        wg_str_addf(text, there ? " with cuBLASLt" : ", what follows products by kernels of our own: %s",
+                    wg_err_text(&err));
+    }
+    wg_err_clear(&err);
+}
+
 static void list_one(const wg_cuda_found *d, size_t number, void (*line)(const char *text, void *user), void *user) {
     wg_err err = {0};
     wg_cuda_target target;
@@ -148,6 +165,7 @@ static void list_one(const wg_cuda_found *d, size_t number, void (*line)(const c
             wg_str_add(&text, "matmul by kernels of our own (WENGERT_CUBLAS=0)");
         } else if (wg_blas_load(&err)) {
             wg_str_add(&text, "cuBLAS");
+            list_lt(&text);
         } else {
             wg_str_addf(&text, "matmul by kernels of our own: %s", wg_err_text(&err));
         }

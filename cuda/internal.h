@@ -134,6 +134,10 @@ struct wg_device {
     wg_queue blas_queue;     /* where its products go */
     wg_cu_pointer workspace; /* a part for each queue */
     bool tf32;
+    const wg_lt_api *lt; /* NULL: no cuBLASLt, or it is not wanted */
+    wg_lt_handle lt_handle;
+    struct wg_cuda_shape *shapes; /* of products that it was asked about */
+    size_t nshapes, shape_cap;
     wg_cuda_times times;
     struct wg_recording *recording;               /* the plan whose launches are being held back */
     char last_kernel[WG_CUDA_NAME], last_ops[96]; /* the newest launch, for messages */
@@ -160,10 +164,10 @@ size_t wg_cuda_times_of(wg_device *dev, wg_launch_time *out, size_t n);
 wg_status wg_cuda_plan_begin(wg_device *dev, wg_recording **plan, wg_err *err);
 wg_status wg_cuda_plan_end(wg_device *dev, bool run, wg_err *err);
 void wg_cuda_plan_drop(wg_device *dev, wg_recording *plan);
-bool wg_cuda_gemm_takes(const wg_gemm_call *call);
+bool wg_cuda_gemm_takes(wg_device *dev, wg_gemm_call *call);
 wg_status wg_cuda_gemm(wg_device *dev, wg_queue queue, const wg_gemm_call *call, wg_err *err);
 
-/* ---- memory.c, queue.c, timing.c, blas.c: what they do for each other ---- */
+/* ---- memory.c, queue.c, timing.c, blas.c, lt.c: what they do for each other ---- */
 
 /* Pinned memory and its events; undone by close_transfers, also after a failure. */
 wg_status wg_cuda_open_transfers(wg_device *dev, wg_err *err);
@@ -190,6 +194,15 @@ void wg_cuda_close_timing(wg_device *dev);
 bool wg_cuda_wants_blas(void);
 void wg_cuda_open_blas(wg_device *dev);
 void wg_cuda_close_blas(wg_device *dev);
+/* A variable that says yes or, by "0", no. */
+bool wg_cuda_flag(const char *name, bool otherwise);
+/* The part of the workspace that belongs to a queue, and its bytes. */
+void *wg_cuda_workspace(const wg_device *dev, wg_queue queue, size_t *bytes);
+
+/* The same of cuBLASLt, beside cuBLAS. */
+bool wg_cuda_wants_lt(void);
+void wg_cuda_open_lt(wg_device *dev);
+void wg_cuda_close_lt(wg_device *dev);
 
 struct wg_kernel {
     wg_cu_function function;
@@ -205,10 +218,9 @@ typedef enum wg_cuda_what { WG_CUDA_KERNEL, WG_CUDA_PRODUCT, WG_CUDA_MARK, WG_CU
 typedef struct wg_cuda_call {
     wg_cuda_what what;
     wg_queue queue;
-    int event;       /* of mark and wait */
-    const char *ops; /* not kept */
-    const wg_kernel
-        *kernel; /* NULL: none. Of a product pointers are two factors and the result, params a wg_cuda_product */
+    int event;               /* of mark and wait */
+    const char *ops;         /* not kept */
+    const wg_kernel *kernel; /* NULL: none. Of a product pointers are WG_CUDA_OPERANDS, params a wg_cuda_product */
     uint32_t groups[3], local[3];
     int npointers;
     size_t param_bytes; /* a multiple of 8 */
@@ -216,17 +228,25 @@ typedef struct wg_cuda_call {
     const void *params;
 } wg_cuda_call;
 
+/* What a product has pointers to: two factors, the result, and what its epilogue takes; 0 for what it does not. */
+enum { WG_CUDA_A, WG_CUDA_B, WG_CUDA_C, WG_CUDA_ADDEND, WG_CUDA_BIAS, WG_CUDA_INPUT, WG_CUDA_OPERANDS };
+
 /* A wg_gemm_call in cuBLAS's terms; no padding, so that two can be compared as bytes. */
 typedef struct wg_cuda_product {
     int64_t type, size, m, n, k, batch; /* type: of elements of that size, as cuBLAS has it */
-    int64_t a_op, a_ld, a_offset, a_batch;
-    int64_t b_op, b_ld, b_offset, b_batch;
-    int64_t c_offset;
+    int64_t a_op, a_ld, a_batch;
+    int64_t b_op, b_ld, b_batch;
+    int64_t epilogue, aligned;
+    int64_t shape; /* its number at cuBLASLt, which does the epilogue */
 } wg_cuda_product;
 
 /* Sends it to its queue. */
 wg_status wg_cuda_send(wg_device *dev, const wg_cuda_call *call, wg_err *err);
 wg_status wg_cuda_send_product(wg_device *dev, const wg_cuda_call *call, wg_err *err);
+/* One with an epilogue, by cuBLASLt. */
+wg_status wg_cuda_send_shape(wg_device *dev, const wg_cuda_call *call, wg_err *err);
+/* Whether cuBLASLt computes such a product, asked once for each; its number goes to p->shape. */
+bool wg_cuda_find_shape(wg_device *dev, wg_cuda_product *p);
 /* Sends it now, or keeps it for the end of the plan. */
 wg_status wg_cuda_submit(wg_device *dev, const wg_cuda_call *call, wg_err *err);
 /* Keeps a copy in the plan under way. */

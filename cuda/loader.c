@@ -1,4 +1,4 @@
-/* dlopen of the driver, NVRTC and cuBLAS. */
+/* dlopen of the driver, NVRTC, cuBLAS and cuBLASLt. */
 #include "cuda/loader.h"
 
 #include <dlfcn.h>
@@ -12,10 +12,12 @@
 const char *const wg_cu_names[] = {WG_CU_FUNCTIONS(NAME)};
 const char *const wg_rtc_names[] = {WG_RTC_FUNCTIONS(NAME)};
 const char *const wg_blas_names[] = {WG_BLAS_FUNCTIONS(NAME)};
+const char *const wg_lt_names[] = {WG_LT_FUNCTIONS(NAME)};
 #undef NAME
 const size_t wg_cu_count = sizeof wg_cu_names / sizeof *wg_cu_names;
 const size_t wg_rtc_count = sizeof wg_rtc_names / sizeof *wg_rtc_names;
 const size_t wg_blas_count = sizeof wg_blas_names / sizeof *wg_blas_names;
+const size_t wg_lt_count = sizeof wg_lt_names / sizeof *wg_lt_names;
 
 bool wg_cuda_resolve(const char *library, const char *const *names, size_t n, void *table, char *why, size_t cap) {
     void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
@@ -96,7 +98,7 @@ const wg_cu_api *wg_cu_load(wg_err *err) {
 
 int wg_cu_version(void) { return driver.version; }
 
-/* ---- NVRTC and cuBLAS --------------------------------------------------------------------------------------------------- */
+/* ---- NVRTC, cuBLAS and cuBLASLt ----------------------------------------------------------------------------------------- */
 
 /* Where the loader looks, then the toolkit's usual place. A library newer than the driver makes code that the driver may
  * refuse, so that of the driver's own generation comes first. */
@@ -161,4 +163,25 @@ const wg_blas_api *wg_blas_load(wg_err *err) {
         return NULL;
     }
     return &cublas.api;
+}
+
+static struct {
+    pthread_once_t once;
+    wg_lt_api api;
+    bool usable;
+    char why[512];
+} cublaslt = {.once = PTHREAD_ONCE_INIT};
+
+static void load_cublaslt(void) {
+    cublaslt.usable = load_library("WENGERT_LIBCUBLASLT", "libcublasLt", wg_lt_names, wg_lt_count, &cublaslt.api,
+                                   cublaslt.why, sizeof cublaslt.why);
+}
+
+const wg_lt_api *wg_lt_load(wg_err *err) {
+    pthread_once(&cublaslt.once, load_cublaslt);
+    if (!cublaslt.usable) {
+        wg_err_set(err, WG_ERR_NO_DEVICE, "no cuBLASLt: %s", cublaslt.why);
+        return NULL;
+    }
+    return &cublaslt.api;
 }

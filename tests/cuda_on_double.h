@@ -21,6 +21,7 @@ static inline void load_double(void) {
     setenv("WENGERT_LIBCUDA", CUDA_DOUBLE_LIBRARY, 1);
     setenv("WENGERT_LIBNVRTC", CUDA_DOUBLE_LIBRARY, 1);
     setenv("WENGERT_LIBCUBLAS", CUDA_DOUBLE_LIBRARY, 1);
+    setenv("WENGERT_LIBCUBLASLT", CUDA_DOUBLE_LIBRARY, 1);
     setenv("WENGERT_CACHE_DIR", CUDA_DOUBLE_CACHE, 1);
     setenv("WENGERT_DOUBLE_NVRTC", "none", 1);
     void *library = dlopen(CUDA_DOUBLE_LIBRARY, RTLD_NOW | RTLD_LOCAL);

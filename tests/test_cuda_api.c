@@ -9,6 +9,7 @@
 #include <criterion/criterion.h>
 
 #ifdef WG_HAVE_CUDA_HEADERS
+#include <cublasLt.h>
 #include <cublas_v2.h>
 #include <cuda.h>
 #include <nvrtc.h>
@@ -19,6 +20,27 @@
 WG_CU_FUNCTIONS(SAME)
 WG_RTC_FUNCTIONS(SAME)
 WG_BLAS_FUNCTIONS(SAME)
+
+/* NVIDIA's structs of cuBLASLt have no tags: ours take their places in the table, and are compared member by member. */
+#define wg_lt_operation cublasLtMatmulDesc_t
+#define wg_lt_layout cublasLtMatrixLayout_t
+#define wg_lt_preference cublasLtMatmulPreference_t
+#define wg_lt_algorithm cublasLtMatmulAlgo_t
+#define wg_lt_found cublasLtMatmulHeuristicResult_t
+WG_LT_FUNCTIONS(SAME)
+#undef wg_lt_operation
+#undef wg_lt_layout
+#undef wg_lt_preference
+#undef wg_lt_algorithm
+#undef wg_lt_found
+#define SAME_PLACE(ours, theirs)                                                                                       \
+    _Static_assert(offsetof(wg_lt_found, ours) == offsetof(cublasLtMatmulHeuristicResult_t, theirs), #ours);
+SAME_PLACE(algorithm, algo)
+SAME_PLACE(workspace, workspaceSize)
+SAME_PLACE(state, state)
+SAME_PLACE(waves, wavesCount)
+_Static_assert(sizeof(wg_lt_found) == sizeof(cublasLtMatmulHeuristicResult_t), "what is found");
+_Static_assert(sizeof(wg_lt_algorithm) == sizeof(cublasLtMatmulAlgo_t), "an algorithm");
 
 #define EQUAL(ours, theirs) _Static_assert((int)(ours) == (int)(theirs), #ours);
 EQUAL(WG_CU_SUCCESS, CUDA_SUCCESS)
@@ -62,6 +84,30 @@ EQUAL(WG_BLAS_COMPUTE_32F, CUBLAS_COMPUTE_32F)
 EQUAL(WG_BLAS_COMPUTE_64F, CUBLAS_COMPUTE_64F)
 EQUAL(WG_BLAS_COMPUTE_32F_FAST_TF32, CUBLAS_COMPUTE_32F_FAST_TF32)
 EQUAL(WG_BLAS_GEMM_DEFAULT, CUBLAS_GEMM_DEFAULT)
+EQUAL(WG_LT_LAYOUT_BATCH_COUNT, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT)
+EQUAL(WG_LT_LAYOUT_BATCH_STRIDE, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET)
+EQUAL(WG_LT_TRANSPOSE_A, CUBLASLT_MATMUL_DESC_TRANSA)
+EQUAL(WG_LT_TRANSPOSE_B, CUBLASLT_MATMUL_DESC_TRANSB)
+EQUAL(WG_LT_EPILOGUE, CUBLASLT_MATMUL_DESC_EPILOGUE)
+EQUAL(WG_LT_BIAS_POINTER, CUBLASLT_MATMUL_DESC_BIAS_POINTER)
+EQUAL(WG_LT_AUX_POINTER, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER)
+EQUAL(WG_LT_AUX_LD, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD)
+EQUAL(WG_LT_AUX_BATCH_STRIDE, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_BATCH_STRIDE)
+EQUAL(WG_LT_MOST_WORKSPACE, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES)
+EQUAL(WG_LT_REDUCTION_SCHEMES, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK)
+EQUAL(WG_LT_ALIGNMENT_A, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES)
+EQUAL(WG_LT_ALIGNMENT_A + 3, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES)
+EQUAL(WG_LT_REDUCTION_IN_COMPUTE_TYPE, CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE)
+EQUAL(WG_LT_REDUCTION_ANY, CUBLASLT_REDUCTION_SCHEME_MASK)
+EQUAL(WG_LT_EPILOGUE_DEFAULT, CUBLASLT_EPILOGUE_DEFAULT)
+EQUAL(WG_LT_EPILOGUE_RELU, CUBLASLT_EPILOGUE_RELU)
+EQUAL(WG_LT_EPILOGUE_BIAS, CUBLASLT_EPILOGUE_BIAS)
+EQUAL(WG_LT_EPILOGUE_RELU | WG_LT_EPILOGUE_BIAS, CUBLASLT_EPILOGUE_RELU_BIAS)
+EQUAL(WG_LT_EPILOGUE_GELU, CUBLASLT_EPILOGUE_GELU)
+EQUAL(WG_LT_EPILOGUE_GELU_GRAD, CUBLASLT_EPILOGUE_DGELU)
+EQUAL(WG_LT_EPILOGUE_GELU | WG_LT_EPILOGUE_BIAS, CUBLASLT_EPILOGUE_GELU_BIAS)
+EQUAL(WG_LT_EPILOGUE_GELU | WG_LT_EPILOGUE_AUX, CUBLASLT_EPILOGUE_GELU_AUX)
+EQUAL(WG_LT_EPILOGUE_GELU | WG_LT_EPILOGUE_AUX | WG_LT_EPILOGUE_BIAS, CUBLASLT_EPILOGUE_GELU_AUX_BIAS)
 _Static_assert(sizeof(CUgraphExecUpdateResultInfo) <= WG_CU_UPDATE_INFO_BYTES, "what an update reports finds room");
 
 Test(cuda_api, is_what_the_toolkit_declares) {
@@ -80,4 +126,5 @@ Test(cuda_api, tables_are_nothing_but_pointers) {
     cr_expect_eq(sizeof(wg_cu_api), wg_cu_count * sizeof(void *));
     cr_expect_eq(sizeof(wg_rtc_api), wg_rtc_count * sizeof(void *));
     cr_expect_eq(sizeof(wg_blas_api), wg_blas_count * sizeof(void *));
+    cr_expect_eq(sizeof(wg_lt_api), wg_lt_count * sizeof(void *));
 }

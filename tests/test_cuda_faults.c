@@ -88,6 +88,15 @@ Test(failures, every_call_of_a_profiled_run) {
     }
 }
 
+/* With cuBLASLt: what fails while a plan is made makes it plain. */
+Test(failures, every_call_of_cublaslt) {
+    load_double();
+    setenv("WENGERT_CUBLASLT", "1", 1);
+    for (size_t i = 0; i < wg_lt_count; i++) {
+        every_call(wg_lt_names[i], 0, 1);
+    }
+}
+
 /* The disk holds no kernels: NVRTC has to make them. */
 static const char *const of_nvrtc[] = {"nvrtcCreateProgram",    "nvrtcCompileProgram", "nvrtcGetCUBINSize",
                                        "nvrtcGetCUBIN",         "nvrtcDestroyProgram", "nvrtcGetNumSupportedArchs",
@@ -188,12 +197,16 @@ Test(failures, no_function_is_left_out) {
         "nvrtcGetPTX",         "nvrtcGetPTXSize",     "nvrtcGetProgramLog", "nvrtcGetProgramLogSize",
         "nvrtcGetErrorString", "cuGraphExecUpdate_v2" /* test_cuda_graph.c */};
     forget_cache();
+    setenv("WENGERT_CUBLASLT", "1", 1);
     undisturbed();
     const struct {
         const char *const *names;
         size_t n;
-    } tables[] = {{wg_cu_names, wg_cu_count}, {wg_rtc_names, wg_rtc_count}, {wg_blas_names, wg_blas_count}};
-    for (size_t t = 0; t < 3; t++) {
+    } tables[] = {{wg_cu_names, wg_cu_count},
+                  {wg_rtc_names, wg_rtc_count},
+                  {wg_blas_names, wg_blas_count},
+                  {wg_lt_names, wg_lt_count}};
+    for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
         for (size_t i = 0; i < tables[t].n; i++) {
             char name[64];
             snprintf(name, sizeof name, "%s", tables[t].names[i]);

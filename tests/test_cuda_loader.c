@@ -102,6 +102,48 @@ Test(cuda_loader, every_symbol_resolves_in_nvrtc_and_cublas) {
     }
 }
 
+/* The toolkit's own cuBLASLt, which makes descriptors without a device, takes ours: it refuses values of another size. */
+Test(cuda_loader, cublaslt_takes_our_attributes) {
+    static const struct {
+        unsigned attribute;
+        size_t bytes;
+    } of_operation[] = {{WG_LT_TRANSPOSE_A, 4},  {WG_LT_TRANSPOSE_B, 4}, {WG_LT_EPILOGUE, 4},
+                        {WG_LT_BIAS_POINTER, 8}, {WG_LT_AUX_POINTER, 8}, {WG_LT_AUX_BATCH_STRIDE, 8},
+                        {WG_LT_AUX_LD, 8}},
+      of_layout[] = {{WG_LT_LAYOUT_BATCH_COUNT, 4}, {WG_LT_LAYOUT_BATCH_STRIDE, 8}},
+      of_preference[] = {{WG_LT_MOST_WORKSPACE, 8},  {WG_LT_REDUCTION_SCHEMES, 4}, {WG_LT_ALIGNMENT_A, 4},
+                         {WG_LT_ALIGNMENT_A + 1, 4}, {WG_LT_ALIGNMENT_A + 2, 4},   {WG_LT_ALIGNMENT_A + 3, 4}};
+    const int64_t one = 1;
+    char why[512] = "";
+    wg_lt_api lt;
+    wg_lt_operation o;
+    wg_lt_layout l;
+    wg_lt_preference p;
+    if (!has_stub()) {
+        return;
+    }
+    const char *library = "/usr/local/cuda/lib64/libcublasLt.so";
+    cr_assert(wg_cuda_resolve(library, wg_lt_names, wg_lt_count, &lt, why, sizeof why), "%s", why);
+    cr_assert_eq(lt.cublasLtMatmulDescCreate(&o, WG_BLAS_COMPUTE_32F, WG_BLAS_R_32F), 0);
+    cr_assert_eq(lt.cublasLtMatrixLayoutCreate(&l, WG_BLAS_R_16F, 8, 4, 8), 0);
+    cr_assert_eq(lt.cublasLtMatmulPreferenceCreate(&p), 0);
+    for (size_t i = 0; i < sizeof of_operation / sizeof *of_operation; i++) {
+        unsigned a = of_operation[i].attribute;
+        cr_expect_eq(lt.cublasLtMatmulDescSetAttribute(o, a, &one, of_operation[i].bytes), 0, "attribute %u", a);
+        cr_expect_neq(lt.cublasLtMatmulDescSetAttribute(o, a, &one, 12 - of_operation[i].bytes), 0, "attribute %u", a);
+    }
+    for (size_t i = 0; i < sizeof of_layout / sizeof *of_layout; i++) {
+        cr_expect_eq(lt.cublasLtMatrixLayoutSetAttribute(l, of_layout[i].attribute, &one, of_layout[i].bytes), 0);
+    }
+    for (size_t i = 0; i < sizeof of_preference / sizeof *of_preference; i++) {
+        cr_expect_eq(
+            lt.cublasLtMatmulPreferenceSetAttribute(p, of_preference[i].attribute, &one, of_preference[i].bytes), 0);
+    }
+    cr_expect_eq(lt.cublasLtMatmulDescDestroy(o), 0);
+    cr_expect_eq(lt.cublasLtMatrixLayoutDestroy(l), 0);
+    cr_expect_eq(lt.cublasLtMatmulPreferenceDestroy(p), 0);
+}
+
 /* Symbols of one library do not serve another: the tables are filled from the library they are of. */
 Test(cuda_loader, what_is_loaded_stays_local) {
     char why[512] = "";
@@ -175,23 +217,23 @@ Test(cuda_loader, products_that_cublas_takes) {
     const wg_gemm_call plain = {
         .dtype = WG_F32, .m = 2, .n = 3, .k = 4, .batch = 1, .a_row = 4, .a_col = 1, .b_row = 3, .b_col = 1};
     wg_gemm_call c = plain;
-    cr_expect(wg_cuda_gemm_takes(&c));
+    cr_expect(wg_cuda_gemm_takes(NULL, &c));
     c = plain, c.a_row = 1, c.a_col = 2; /* transposed */
-    cr_expect(wg_cuda_gemm_takes(&c));
+    cr_expect(wg_cuda_gemm_takes(NULL, &c));
     c = plain, c.b_row = 7; /* rows with a gap */
-    cr_expect(wg_cuda_gemm_takes(&c));
+    cr_expect(wg_cuda_gemm_takes(NULL, &c));
     c = plain, c.b_row = 0; /* one row repeated */
-    cr_expect_not(wg_cuda_gemm_takes(&c));
+    cr_expect_not(wg_cuda_gemm_takes(NULL, &c));
     c = plain, c.a_row = 8, c.a_col = 2; /* every other element */
-    cr_expect_not(wg_cuda_gemm_takes(&c));
+    cr_expect_not(wg_cuda_gemm_takes(NULL, &c));
     c = plain, c.a_row = -4; /* flipped */
-    cr_expect_not(wg_cuda_gemm_takes(&c));
+    cr_expect_not(wg_cuda_gemm_takes(NULL, &c));
     c = plain, c.k = 0;
-    cr_expect_not(wg_cuda_gemm_takes(&c));
+    cr_expect_not(wg_cuda_gemm_takes(NULL, &c));
     c = plain, c.dtype = WG_I32;
-    cr_expect_not(wg_cuda_gemm_takes(&c));
+    cr_expect_not(wg_cuda_gemm_takes(NULL, &c));
     c = plain, c.k = 1, c.a_row = 1, c.a_col = 0, c.b_row = 0; /* an outer product of vectors */
-    cr_expect(wg_cuda_gemm_takes(&c));
+    cr_expect(wg_cuda_gemm_takes(NULL, &c));
     c = plain, c.m = 1, c.a_row = 0; /* a row times a matrix */
-    cr_expect(wg_cuda_gemm_takes(&c));
+    cr_expect(wg_cuda_gemm_takes(NULL, &c));
 }

@@ -7,7 +7,7 @@
 set -u
 export source=$1 build=$2 from=${3:-1} to=${4:-20}
 double=$build/tests/doubles/cuda/libcuda_double.so
-export WENGERT_LIBCUDA=$double WENGERT_LIBNVRTC=$double WENGERT_LIBCUBLAS=$double WENGERT_DEVICE=cuda:0
+export WENGERT_LIBCUDA=$double WENGERT_LIBNVRTC=$double WENGERT_LIBCUBLAS=$double WENGERT_LIBCUBLASLT=$double WENGERT_DEVICE=cuda:0
 export WENGERT_CACHE_DIR=$build/cuda-double-cache POCL_CACHE_DIR=$build/pocl-cache
 export WENGERT_DOUBLE_CACHE=$build/cuda-double-programs
 mkdir -p "$WENGERT_DOUBLE_CACHE"

@@ -4,7 +4,7 @@
 # and cuBLAS; and nothing is left behind: the double would make it fail.
 set -eu
 double=$2/tests/doubles/cuda/libcuda_double.so
-export WENGERT_LIBCUDA=$double WENGERT_LIBNVRTC=$double WENGERT_LIBCUBLAS=$double WENGERT_DEVICE=cuda:0
+export WENGERT_LIBCUDA=$double WENGERT_LIBNVRTC=$double WENGERT_LIBCUBLAS=$double WENGERT_LIBCUBLASLT=$double WENGERT_DEVICE=cuda:0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export WENGERT_CACHE_DIR=$work/cache

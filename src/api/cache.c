@@ -99,7 +99,7 @@ static wg_exec *make(wg_ctx *ctx, const wg_problem *p) {
         forget_kernels(ctx);
     }
     double began = wg_watch_now(&e->dev), built;
-    wg_plan *plan = wg_plan_make(p, e->fuse, e->form, e->dev.limits, &ctx->graph.err);
+    wg_plan *plan = wg_library_plan(e, p, &ctx->graph.err);
     wg_watch_span(&e->dev, WG_LANE_PLAN, "plan", began);
     built = wg_watch_now(&e->dev);
     wg_exec *x = plan ? wg_exec_make(e, plan, &ctx->graph.err) : NULL;

@@ -15,9 +15,9 @@
 const wg_node *wg_vjp_node(const wg_vjp *v) { return v->node; }
 
 /* Whether a VJP computes: then that of a 16-bit op is given f32, and what it gives is rounded once. Those that move elements
- * about, and products, take them as they are. */
+ * about, products, and those that are one op, take them as they are. */
 static bool computes(const wg_op *op) {
-    bool moves = op->copies || op->elsewhere;
+    bool moves = op->copies || op->elsewhere || op->vjp_narrow;
     return op->kind == WG_OP_MAP ? !moves : op->kind != WG_OP_MATMUL && op->kind != WG_OP_SCATTER && op->saves;
 }
 

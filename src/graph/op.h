@@ -17,6 +17,15 @@ typedef enum wg_op_kind {
     WG_OP_SCATTER, /* in[0] with slices of in[2] added at in[1] (i64 [n]) along dim attr[0] */
 } wg_op_kind;
 
+/* Maps that a vendor's library can do to a matrix product before it stores it. */
+typedef enum wg_after_product {
+    WG_AFTER_NONE,
+    WG_AFTER_ADD,
+    WG_AFTER_RELU,
+    WG_AFTER_GELU_TANH,
+    WG_AFTER_GELU_TANH_GRAD /* of a gradient, and where that function is taken */
+} wg_after_product;
+
 typedef struct wg_vjp wg_vjp;
 
 typedef struct wg_section {
@@ -35,9 +44,11 @@ struct wg_op {
     bool copies;       /* maps: each element is operand 0's, as it is */
     bool zeros;        /* maps: each element is +0 */
     bool sums;         /* maps: each element is operand 0's plus operand 1's */
+    bool vjp_narrow;   /* the VJP is one op, which rounds once: it is given 16-bit floats as they are */
     uint8_t elsewhere; /* maps: operands (bit mask) read at other places than the element computed */
     uint8_t saves;     /* WG_SAVE_*: what vjp reads; a debug build refuses anything else */
     uint8_t keeps;  /* WG_SAVE_IN: operands whose own bytes are kept for that, not those they are cheaply made from */
+    uint8_t after;  /* maps: a wg_after_product */
     wg_prim reduce; /* reductions: WG_P_RSUM, ... */
     wg_x (*emit)(wg_expr *x, const wg_node *n); /* maps: the element's expression, of the node's dtype */
     /* Maps that put operands side by side: where operand i stands in the result, for as many elements as it has; false for the
@@ -50,7 +61,7 @@ struct wg_op {
 
 const wg_node *wg_vjp_node(const wg_vjp *v);
 /* The gradient of the result. Of 16-bit floats this, operands and result come as f32 where the VJP computes something: not of ops
- * that move elements, nor of products. */
+ * that move elements, nor of products, nor where vjp_narrow says otherwise. */
 wg_tensor *wg_vjp_grad(wg_vjp *v);
 /* Whether operand i wants a gradient at all. */
 bool wg_vjp_needs(const wg_vjp *v, int i);

@@ -17,8 +17,12 @@ static wg_x emit_relu(wg_expr *x, const wg_node *n) {
 }
 /* Where a is NaN the gradient passes, as in PyTorch. */
 static void vjp_relu(wg_vjp *v) { wg_vjp_set(v, 0, wg_op_zero_where(wg_le_scalar(wg_vjp_out(v), 0), wg_vjp_grad(v))); }
-static const wg_op relu_op = {
-    .name = "relu", .kind = WG_OP_MAP, .saves = WG_SAVE_OUT, .emit = emit_relu, .vjp = vjp_relu};
+static const wg_op relu_op = {.name = "relu",
+                              .kind = WG_OP_MAP,
+                              .saves = WG_SAVE_OUT,
+                              .after = WG_AFTER_RELU,
+                              .emit = emit_relu,
+                              .vjp = vjp_relu};
 wg_tensor *wg_relu(wg_tensor *a) {
     wg_graph *g;
     if (!wg_check("relu", &g, &a, 1)) {
@@ -80,16 +84,54 @@ static wg_x emit_gelu_tanh(wg_expr *x, const wg_node *n) {
     wg_x one_plus = add(x, wg_x_const(x, d, 1), wg_x_unary(x, WG_P_TANH, inner));
     return mul(x, mul(x, wg_x_const(x, d, 0.5), a), one_plus);
 }
-/* With t = tanh(u): g ((1 + t) / 2 + a/2 (1 - t^2) u') */
-static void vjp_gelu_tanh(wg_vjp *v) {
-    wg_tensor *a = wg_vjp_in(v, 0), *aa = wg_square(a);
-    wg_tensor *u = wg_mul_scalar(wg_add(a, wg_mul_scalar(wg_mul(aa, a), cubic)), sqrt_2_over_pi);
-    wg_tensor *t = wg_tanh(u);
-    wg_tensor *left = wg_mul_scalar(wg_add_scalar(t, 1), 0.5);
-    wg_tensor *du = wg_mul_scalar(wg_add_scalar(wg_mul_scalar(aa, 3 * cubic), 1), sqrt_2_over_pi);
-    wg_tensor *right = wg_mul(wg_mul(wg_mul_scalar(a, 0.5), wg_rsub_scalar(wg_square(t), 1)), du);
-    wg_vjp_set(v, 0, wg_mul(wg_vjp_grad(v), wg_add(left, right)));
+/* With t = tanh(u): g ((1 + t) / 2 + a/2 (1 - t^2) u'). An op of its own, so that a library's product can end in it. */
+static wg_x emit_gelu_tanh_backward(wg_expr *x, const wg_node *n) {
+    wg_dtype d = (wg_dtype)n->dtype;
+    wg_x a = wg_x_in(x, 1), aa = mul(x, a, a), one = wg_x_const(x, d, 1), half = wg_x_const(x, d, 0.5);
+    wg_x slope = wg_x_const(x, d, sqrt_2_over_pi);
+    wg_x t = wg_x_unary(x, WG_P_TANH, mul(x, add(x, a, mul(x, mul(x, aa, a), wg_x_const(x, d, cubic))), slope));
+    wg_x left = mul(x, add(x, t, one), half);
+    wg_x du = mul(x, add(x, mul(x, aa, wg_x_const(x, d, 3 * cubic)), one), slope);
+    wg_x right = mul(x, mul(x, mul(x, a, half), wg_x_binary(x, WG_P_SUB, one, mul(x, t, t))), du);
+    return mul(x, wg_x_in(x, 0), add(x, left, right));
 }
-static const wg_op gelu_tanh_op = {
-    .name = "gelu_tanh", .kind = WG_OP_MAP, .saves = WG_SAVE_IN(0), .emit = emit_gelu_tanh, .vjp = vjp_gelu_tanh};
+static wg_tensor *gelu_tanh_backward(wg_tensor *grad, wg_tensor *a);
+/* The derivative of that factor is (1 - t^2) (u' + a/2 (u'' - 2 t u'^2)). */
+static void vjp_gelu_tanh_backward(wg_vjp *v) {
+    wg_tensor *a = wg_vjp_in(v, 1), *aa = wg_square(a);
+    if (wg_vjp_needs(v, 0)) {
+        wg_vjp_set(v, 0, gelu_tanh_backward(wg_vjp_grad(v), a));
+    }
+    if (wg_vjp_needs(v, 1)) {
+        wg_tensor *t = wg_tanh(wg_mul_scalar(wg_add(a, wg_mul_scalar(wg_mul(aa, a), cubic)), sqrt_2_over_pi));
+        wg_tensor *du = wg_mul_scalar(wg_add_scalar(wg_mul_scalar(aa, 3 * cubic), 1), sqrt_2_over_pi);
+        wg_tensor *ddu = wg_mul_scalar(a, 6 * cubic * sqrt_2_over_pi);
+        wg_tensor *bend = wg_sub(ddu, wg_mul(wg_mul_scalar(t, 2), wg_square(du)));
+        wg_tensor *factor = wg_add(du, wg_mul(wg_mul_scalar(a, 0.5), bend));
+        factor = wg_mul(wg_rsub_scalar(wg_square(t), 1), factor);
+        wg_vjp_set(v, 1, wg_mul(wg_mul(wg_vjp_grad(v), wg_vjp_in(v, 0)), factor));
+    }
+}
+static const wg_op gelu_tanh_backward_op = {.name = "gelu_tanh_backward",
+                                            .kind = WG_OP_MAP,
+                                            .saves = WG_SAVE_IN(0) | WG_SAVE_IN(1),
+                                            .after = WG_AFTER_GELU_TANH_GRAD,
+                                            .emit = emit_gelu_tanh_backward,
+                                            .vjp = vjp_gelu_tanh_backward};
+static wg_tensor *gelu_tanh_backward(wg_tensor *grad, wg_tensor *a) {
+    wg_graph *g;
+    if (!wg_check("gelu_tanh_backward", &g, (wg_tensor *[]){grad, a}, 2)) {
+        return NULL;
+    }
+    wg_call call = {.in = {grad, a}, .nin = 2, .dtype = wg_op_dtype(a)};
+    return wg_op_map(g, &gelu_tanh_backward_op, &call, 0, wg_op_dtype(a));
+}
+static void vjp_gelu_tanh(wg_vjp *v) { wg_vjp_set(v, 0, gelu_tanh_backward(wg_vjp_grad(v), wg_vjp_in(v, 0))); }
+static const wg_op gelu_tanh_op = {.name = "gelu_tanh",
+                                   .kind = WG_OP_MAP,
+                                   .vjp_narrow = true,
+                                   .saves = WG_SAVE_IN(0),
+                                   .after = WG_AFTER_GELU_TANH,
+                                   .emit = emit_gelu_tanh,
+                                   .vjp = vjp_gelu_tanh};
 wg_tensor *wg_gelu_tanh(wg_tensor *a) { return floating(&gelu_tanh_op, a); }

@@ -63,7 +63,8 @@ static void vjp_add(wg_vjp *v) {
     wg_vjp_set(v, 0, wg_vjp_grad(v));
     wg_vjp_set(v, 1, wg_vjp_grad(v));
 }
-static const wg_op add_op = {.name = "add", .kind = WG_OP_MAP, .sums = true, .emit = emit_add, .vjp = vjp_add};
+static const wg_op add_op = {
+    .name = "add", .kind = WG_OP_MAP, .sums = true, .after = WG_AFTER_ADD, .emit = emit_add, .vjp = vjp_add};
 wg_tensor *wg_add(wg_tensor *a, wg_tensor *b) { return binary(&add_op, PROMOTED, a, b); }
 
 static wg_x emit_sub(wg_expr *x, const wg_node *n) {

@@ -22,6 +22,21 @@ typedef enum wg_form { WG_SIMD, WG_SIMT } wg_form;
 
 typedef enum wg_language { WG_OPENCL_C, WG_CUDA_CPP } wg_language;
 
+/*
+ * What a vendor's product of f32 or 16-bit floats may have after its sums: act(A B + addend + bias), rounded once, at the end,
+ * and perhaps added in another order. No more than one activation, nothing after it. A NaN may come out of a relu as 0.
+ * An input is another matrix as large as the result, of rows of a multiple of 8 elements, which lies apart from it; where there
+ * is one there is no addend.
+ */
+enum {
+    WG_EPILOGUE_ADDEND = 1,      /* a matrix as large as the result */
+    WG_EPILOGUE_BIAS = 2,        /* a number for each column, neighbours in memory */
+    WG_EPILOGUE_RELU = 4,        /* the larger of it and 0 */
+    WG_EPILOGUE_GELU_TANH = 8,   /* by the tanh approximation */
+    WG_EPILOGUE_GELU_INPUT = 16, /* with that: what it is taken of is stored as the input */
+    WG_EPILOGUE_GELU_GRAD = 32   /* the product alone, times the derivative of that function at the input */
+};
+
 /* What schedule, codegen and executor need to know of a device. Constant while it is open. */
 typedef struct wg_limits {
     char name[256];         /* one line: device, driver, version */
@@ -41,6 +56,7 @@ typedef struct wg_limits {
     bool interprets;     /* no kernels: the executor interprets fused groups on the host */
     bool ordered_groups; /* what a work-group wrote before it drew a ticket is seen by groups that draw later ones */
     bool gemm_library;   /* gemm() is there: products of f32 and f64 get a step, and bytes, of their own */
+    unsigned epilogues;  /* WG_EPILOGUE_*: what gemm() can do to a product before it stores it */
 } wg_limits;
 
 /* Kernels may read (and ignore) this many bytes past the end of an allocation: vectors are loaded whole. */
@@ -87,7 +103,8 @@ typedef struct wg_launch_time {
     double from, to;
 } wg_launch_time;
 
-/* C[b,i,j] = sum over k of A[b,i,k] B[b,k,j]; offsets and strides in elements. C is contiguous. */
+/* C[b,i,j] = sum over k of A[b,i,k] B[b,k,j], or what `epilogue` makes of that; offsets and strides in elements. C is contiguous,
+ * and so are addend and input, of C's shape, and bias. The addend may be C itself. */
 typedef struct wg_gemm_call {
     wg_dtype dtype;
     int64_t m, n, k, batch;
@@ -95,6 +112,11 @@ typedef struct wg_gemm_call {
     int64_t a_offset, a_row, a_col, a_batch;
     int64_t b_offset, b_row, b_col, b_batch;
     int64_t c_offset;
+    unsigned epilogue; /* WG_EPILOGUE_* */
+    const wg_mem *addend, *bias, *input;
+    int64_t addend_offset, bias_offset, input_offset;
+    int64_t aligned;  /* bytes that all of them begin at a multiple of, in every run */
+    int64_t prepared; /* what gemm_takes noted for gemm */
 } wg_gemm_call;
 
 /* What a backend keeps of a plan that is run again and again: a list of launches, made one. */
@@ -162,9 +184,10 @@ typedef struct wg_backend {
     wg_status (*plan_end)(wg_device *dev, bool run, wg_err *err);
     void (*plan_drop)(wg_device *dev, wg_recording *plan);
 
-    /* A vendor's matrix product, if limits.gemm_library; in order with launches. Strides alone decide whether it takes a
-     * call. Its sums may be in another order than our kernel's. */
-    bool (*gemm_takes)(const wg_gemm_call *call);
+    /* A vendor's matrix product, if limits.gemm_library; in order with launches. Its sums may be in another order than our
+     * kernel's. Whether it takes a call is asked once for a plan, without memory and offsets; for one without an epilogue
+     * strides alone decide. */
+    bool (*gemm_takes)(wg_device *dev, wg_gemm_call *call);
     wg_status (*gemm)(wg_device *dev, wg_queue queue, const wg_gemm_call *call, wg_err *err);
 } wg_backend;
 

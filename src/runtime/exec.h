@@ -111,6 +111,8 @@ wg_status wg_bundle_launch(wg_engine *e, const wg_exec *x, int step, const wg_pr
 wg_status wg_chain_bind(wg_engine *e, wg_err *err);
 wg_status wg_chain_launch(wg_engine *e, const wg_exec *x, int step, const wg_problem *p, wg_err *err);
 
+/* The plan of a problem, no product of which has an epilogue that the device's library refuses. In library.c. */
+wg_plan *wg_library_plan(const wg_engine *e, const wg_problem *p, wg_err *err);
 /* How the backend's library computes the product of a matmul step: its innermost batches at a time. False if it does not. In
  * library.c. */
 bool wg_library_takes(const wg_dev *dev, const wg_step *step, wg_gemm_call *out);

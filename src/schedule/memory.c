@@ -59,7 +59,8 @@ static bool may_overwrite(const wg_step *step, int out_buffer, int in_buffer) {
             }
         }
     }
-    if (!stored || step->l.buffers[out_buffer].dtype != step->l.buffers[in_buffer].dtype) {
+    if (!stored || (step->epilogue.does && step->epilogue.input == in_buffer) ||
+        step->l.buffers[out_buffer].dtype != step->l.buffers[in_buffer].dtype) {
         return false;
     }
     /* Reads with an index go anywhere. A product still reads its operands when it has stored a part of itself. */

@@ -2,6 +2,7 @@
 #include "schedule/partition.h"
 
 #include "base/alloc.h"
+#include "schedule/epilogue.h"
 #include "schedule/join.h"
 #include "schedule/place.h"
 #include "schedule/prologue.h"
@@ -59,7 +60,7 @@ static bool map_level(const wg_partition *p, int group, const wg_task *t, wg_lev
     return n == all || (g->reduced && n == kept);
 }
 
-/* A product that a library computes: it reads and leaves bytes, and takes in nothing. */
+/* A product that a library computes: it reads and leaves bytes, and takes in nothing but an epilogue. */
 static bool is_apart(const wg_partition *p, int group) {
     const wg_group *g = &p->groups[group];
     return g->kind == WG_GROUP_MATMUL && wg_product_apart(p, g->entries[0].task);
@@ -72,7 +73,8 @@ static bool join(wg_partition *p, int group, int task) {
     if (!p->limit || group < 0 || !map_level(p, group, t, &level) || !wg_place_fits(p, group, task, level, &d)) {
         return false;
     }
-    if (is_apart(p, group) || (p->groups[group].kind == WG_GROUP_MATMUL && t->node->op->elsewhere)) {
+    if ((is_apart(p, group) && !wg_epilogue_takes(p, group, task)) ||
+        (p->groups[group].kind == WG_GROUP_MATMUL && t->node->op->elsewhere)) {
         return false;
     }
     wg_place_make_way(p, group, task, level);
@@ -370,9 +372,14 @@ static void settle_floats(wg_partition *p) {
     }
 }
 
-bool wg_partition_make(const wg_problem *p, int limit, bool products_apart, const bool *sink, const wg_joins *joins,
+bool wg_partition_make(const wg_problem *p, int limit, const wg_limits *limits, const bool *sink, const wg_joins *joins,
                        wg_partition *out) {
-    *out = (wg_partition){.problem = p, .limit = limit, .products_apart = products_apart, .sink = sink, .joins = joins};
+    *out = (wg_partition){.problem = p,
+                          .limit = limit,
+                          .products_apart = limits->gemm_library,
+                          .epilogues = limits->epilogues,
+                          .sink = sink,
+                          .joins = joins};
     out->places = wg_mem_alloc(p->ntasks * sizeof *out->places);
     out->leaf_recent = wg_mem_alloc(p->nleaves * sizeof *out->leaf_recent);
     if (!out->places || !out->leaf_recent) {
@@ -386,6 +393,7 @@ bool wg_partition_make(const wg_problem *p, int limit, bool products_apart, cons
         out->leaf_recent[i] = -1;
     }
     wg_summed_find(out);
+    wg_epilogue_count_readers(out);
     for (size_t i = 0; i < p->ntasks && !out->failed; i++) {
         if (out->places[i].group >= 0) {
             continue; /* a copy that was wanted before */

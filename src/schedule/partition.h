@@ -12,6 +12,7 @@
 #ifndef WG_SCHEDULE_PARTITION_H
 #define WG_SCHEDULE_PARTITION_H
 
+#include "runtime/backend.h"
 #include "schedule/kernel.h"
 #include "schedule/problem.h"
 
@@ -89,6 +90,7 @@ typedef struct wg_place {
     bool sunk;         /* floats though it is made of values that groups store */
     bool anywhere;     /* the same value for every element: no memory, no coordinates */
     bool coords;       /* it, or a float it needs, is made of coordinates */
+    int readers;       /* operands that show its value, where that matters: see epilogue.h */
     bool stored;       /* its bytes are written: another group reads it, or it is kept */
 } wg_place;
 
@@ -104,13 +106,15 @@ typedef struct wg_partition {
     size_t ngroups, group_cap;
     int limit; /* instructions of a kernel; 0: one op each */
     bool products_apart;
-    bool failed; /* out of memory */
+    unsigned epilogues; /* but for these, see epilogue.h */
+    bool failed;        /* out of memory */
 } wg_partition;
 
-/* limit: instructions of a kernel, 0 for a kernel for each op. products_apart: nothing joins a product of floats, which a
- * library computes. sink: which maps sink to their consumers, a flag for each task, or NULL. joins: which of them are stored by
- * parts, or NULL. False when there is no memory. The result is freed either way by wg_partition_free. */
-bool wg_partition_make(const wg_problem *p, int limit, bool products_apart, const bool *sink, const wg_joins *joins,
+/* limit: instructions of a kernel, 0 for a kernel for each op. limits: of a device with a library, which computes products of
+ * floats: nothing joins them but what it can do. sink: which maps sink to their consumers, a flag for each task, or NULL. joins:
+ * which of them are stored by parts, or NULL. False when there is no memory. The result is freed either way by
+ * wg_partition_free. */
+bool wg_partition_make(const wg_problem *p, int limit, const wg_limits *limits, const bool *sink, const wg_joins *joins,
                        wg_partition *out);
 void wg_partition_free(wg_partition *p);
 

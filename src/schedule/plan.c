@@ -124,6 +124,7 @@ static bool make_step(const wg_partition *part, int group, wg_form form, const w
         }
         s->l.results = wg_shape_numel(*t->node->shape);
         s->l.elems = s->l.results * (s->product.k + 1);
+        wg_epilogue_describe(part, group, &s->l, &s->epilogue);
         return true;
     case WG_GROUP_SCATTER:
         if (!wg_lower_begin(&s->l)) {
@@ -159,7 +160,7 @@ static wg_plan *plan_with(wg_planner *how, const bool *sink, wg_partition *part)
     wg_plan *plan = wg_mem_zalloc(sizeof *plan);
     int64_t largest = (int64_t)how->limits->max_alloc;
     how->too_large = false;
-    bool ok = wg_partition_make(how->problem, how->limit, how->limits->gemm_library, sink, how->joins, part) && plan;
+    bool ok = wg_partition_make(how->problem, how->limit, how->limits, sink, how->joins, part) && plan;
     ok = ok && steps_of(plan, part, how->form, how->limits, &how->too_large) && wg_plan_memory(plan, part, largest) &&
          (how->limit == 0 || !how->share || wg_plan_share(plan, part, how->form, how->limits));
     for (int i = 0; ok && i < plan->nsteps; i += plan->steps[i].bundle) {

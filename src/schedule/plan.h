@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "runtime/backend.h"
 #include "schedule/cost.h"
+#include "schedule/epilogue.h"
 #include "schedule/lower.h"
 
 typedef enum wg_slot_kind {
@@ -61,6 +62,7 @@ typedef struct wg_step {
     int operand; /* of a sum behind a product: which it sums */
     wg_lowered l;
     wg_product product;
+    wg_epilogue epilogue; /* of a product that a library computes */
     wg_scatter scatter;
     char ops[96]; /* names of the ops in it, for people */
     wg_cost cost;

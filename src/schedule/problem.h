@@ -36,6 +36,7 @@ typedef struct wg_problem {
     uint64_t *key;
     size_t nkey, key_cap;
     uint64_t hash;
+    const bool *plain; /* a flag for each task: a product that a library is to store as it is; NULL for none */
 } wg_problem;
 
 /*

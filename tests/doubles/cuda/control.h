@@ -12,6 +12,7 @@
  *   WENGERT_DOUBLE_ARCH=NN       compute capability, 80 is 8.0
  *   WENGERT_DOUBLE_POOLS=0       no stream-ordered memory
  *   WENGERT_DOUBLE_DRIVER=NNNNN  what cuDriverGetVersion says (13000); an older one refuses newer PTX
+ *   WENGERT_DOUBLE_CUBLAS=NNNNNN what cublasGetVersion says (130000)
  *   WENGERT_DOUBLE_NVRTC=FILE    the real NVRTC; "none": do without
  *   WENGERT_DOUBLE_CACHE=FOLDER  keeps what OpenCL compiled there
  *   WENGERT_DOUBLE_TRACE=1       every call and its result to stderr
@@ -39,7 +40,8 @@
     /* The name of the ith function ever called, NULL after the last. */                                                    \
     X(const char *, cuda_double_function, (size_t i))                                                                       \
     /* Handles alive: "allocation", "pinned memory", "stream", "event", "module", "graph", "executable graph",         \
-     * "context", "NVRTC program", "cuBLAS handle"; NULL: all. */    \
+     * "context", "NVRTC program", "cuBLAS handle", "cuBLASLt handle", "cuBLASLt operation", "cuBLASLt layout",            \
+     * "cuBLASLt preference"; NULL: all. */    \
     X(size_t, cuda_double_live, (const char *kind))                                                                         \
     /* How often the program did what CUDA forbids; the text of the last time goes to text. */                              \
     X(size_t, cuda_double_faults, (char *text, size_t cap))                                                                 \

@@ -16,12 +16,7 @@ typedef struct blas {
     CUdeviceptr workspace;
     size_t workspace_bytes;
     cublasMath_t mode;
-    /* Workspaces used so far, each with the stream that used it first. */
-    struct {
-        CUdeviceptr at;
-        CUstream stream;
-    } used[16];
-    int nused;
+    cd_workspaces workspaces;
 } blas;
 
 cublasStatus_t cublasCreate(cublasHandle_t *out) {
@@ -47,7 +42,7 @@ cublasStatus_t cublasDestroy(cublasHandle_t handle) {
 cublasStatus_t cublasGetVersion(cublasHandle_t handle, int *version) {
     CD_ENTER(CD_NEEDS_NOTHING);
     (void)handle;
-    *version = 130000;
+    *version = atoi(cd_setting("WENGERT_DOUBLE_CUBLAS", "130000"));
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -92,8 +87,7 @@ static size_t size_of(cudaDataType_t type) {
     return type == CUDA_R_64F ? 8 : type == CUDA_R_32F ? 4 : type == CUDA_R_16F || type == CUDA_R_16BF ? 2 : 0;
 }
 
-/* The bytes from a matrix's first element to the end of its last, over the whole batch. */
-static size_t extent(int64_t rows, int64_t columns, int64_t ld, int64_t stride, int batch, cudaDataType_t type) {
+size_t cd_extent(int64_t rows, int64_t columns, int64_t ld, int64_t stride, int batch, cudaDataType_t type) {
     if (rows == 0 || columns == 0) {
         return 0;
     }
@@ -110,7 +104,7 @@ static bool supported(const cd_product *p, cublasComputeType_t compute) {
            (p->tc_type == p->ta_type || p->tc_type == CUDA_R_32F);
 }
 
-static cublasStatus_t check(const blas *b, const cd_product *p, cublasComputeType_t compute) {
+cublasStatus_t cd_product_check(const cd_context *ctx, const cd_product *p, cublasComputeType_t compute) {
     int rows_a = p->ta ? p->k : p->m, rows_b = p->tb ? p->n : p->k;
     if (p->m < 0 || p->n < 0 || p->k < 0 || p->batch < 0 || p->lda < rows_a || p->ldb < rows_b || p->ldc < p->m ||
         p->lda < 1 || p->ldb < 1 || p->ldc < 1) {
@@ -119,11 +113,11 @@ static cublasStatus_t check(const blas *b, const cd_product *p, cublasComputeTyp
     if (!supported(p, compute)) {
         return cd_refuse(CUBLAS_STATUS_NOT_SUPPORTED, "types");
     }
-    size_t na = extent(rows_a, p->ta ? p->m : p->k, p->lda, p->sa, p->batch, p->ta_type);
-    size_t nb = extent(rows_b, p->tb ? p->k : p->n, p->ldb, p->sb, p->batch, p->tb_type);
-    size_t nc = extent(p->m, p->n, p->ldc, p->sc, p->batch, p->tc_type);
-    if ((na && !cd_may_use(b->ctx, p->a, na)) || (nb && !cd_may_use(b->ctx, p->b, nb)) ||
-        (nc && !cd_may_use(b->ctx, p->c, nc))) {
+    size_t na = cd_extent(rows_a, p->ta ? p->m : p->k, p->lda, p->sa, p->batch, p->ta_type);
+    size_t nb = cd_extent(rows_b, p->tb ? p->k : p->n, p->ldb, p->sb, p->batch, p->tb_type);
+    size_t nc = cd_extent(p->m, p->n, p->ldc, p->sc, p->batch, p->tc_type);
+    if ((na && !cd_may_use(ctx, p->a, na)) || (nb && !cd_may_use(ctx, p->b, nb)) ||
+        (nc && !cd_may_use(ctx, p->c, nc))) {
         cd_fault("a matrix product of %dx%d by %dx%d, batch %d, leaves an allocation", p->m, p->k, p->k, p->n,
                  p->batch);
         return CUBLAS_STATUS_EXECUTION_FAILED;
@@ -131,20 +125,19 @@ static cublasStatus_t check(const blas *b, const cd_product *p, cublasComputeTyp
     return CUBLAS_STATUS_SUCCESS;
 }
 
-/* Products of two streams in one workspace disturb each other, unless the streams wait for each other, which nobody should
- * have to see to. */
-static void check_workspace(blas *b) {
-    for (int i = 0; i < b->nused; i++) {
-        if (b->used[i].at == b->workspace) {
-            if (b->used[i].stream != b->stream) {
+/* They disturb each other, unless the streams wait for each other, which nobody should have to see to. */
+void cd_workspace_check(cd_workspaces *w, CUdeviceptr at, size_t bytes, CUstream stream) {
+    for (int i = 0; i < w->n; i++) {
+        if (w->used[i].at == at) {
+            if (w->used[i].stream != stream) {
                 cd_fault("cuBLAS was given one workspace for two streams");
             }
             return;
         }
     }
-    if (b->workspace_bytes > 0 && b->nused < (int)(sizeof b->used / sizeof *b->used)) {
-        b->used[b->nused].at = b->workspace;
-        b->used[b->nused++].stream = b->stream;
+    if (bytes > 0 && w->n < (int)(sizeof w->used / sizeof *w->used)) {
+        w->used[w->n].at = at;
+        w->used[w->n++].stream = stream;
     }
 }
 
@@ -155,13 +148,13 @@ static cublasStatus_t multiply(cublasHandle_t handle, cd_product *p, cublasCompu
     if (!s) {
         return CUBLAS_STATUS_NOT_INITIALIZED;
     }
-    check_workspace(b);
+    cd_workspace_check(&b->workspaces, b->workspace, b->workspace_bytes, b->stream);
     bool f64 = compute == CUBLAS_COMPUTE_64F || compute == CUBLAS_COMPUTE_64F_PEDANTIC;
     p->alpha = f64 ? *(const double *)alpha : *(const float *)alpha;
     p->beta = f64 ? *(const double *)beta : *(const float *)beta;
     p->workspace = b->workspace;
     p->workspace_bytes = b->workspace_bytes;
-    cublasStatus_t status = check(b, p, compute);
+    cublasStatus_t status = cd_product_check(b->ctx, p, compute);
     if (status || p->m == 0 || p->n == 0 || p->batch == 0) {
         return status;
     }

@@ -86,6 +86,10 @@ typedef enum cd_kind {
     CD_CONTEXT,
     CD_PROGRAM,
     CD_CUBLAS,
+    CD_CUBLASLT,
+    CD_LT_OPERATION,
+    CD_LT_LAYOUT,
+    CD_LT_PREFERENCE,
     CD_FUNCTION, /* from here on owned by another handle */
     CD_NODE,
     CD_KINDS,
@@ -187,6 +191,10 @@ typedef struct cd_product {
     double alpha, beta;
     CUdeviceptr workspace;
     size_t workspace_bytes;
+    /* Of cuBLASLt: what beta goes with, 0 for c itself; the epilogue, 0 for none. Leading dimension and stride are of aux. */
+    CUdeviceptr addend, bias, aux;
+    unsigned epilogue;
+    int64_t aux_ld, aux_stride;
 } cd_product;
 
 typedef struct cd_function cd_function;
@@ -214,6 +222,22 @@ void cd_work_drop(cd_work *w);
 void cd_run_open(void); /* run.c */
 void cd_run(cd_context *ctx, cd_work *w);
 void cd_product_run(const cd_context *ctx, const cd_product *p); /* product.c */
+
+/* cublas.c: workspaces used so far with a handle, each with the stream that used it first. */
+typedef struct cd_workspaces {
+    struct {
+        CUdeviceptr at;
+        CUstream stream;
+    } used[16];
+    int n;
+} cd_workspaces;
+
+/* Products of two streams in one workspace are a fault. */
+void cd_workspace_check(cd_workspaces *w, CUdeviceptr at, size_t bytes, CUstream stream);
+/* Bytes from a matrix's first element to the end of its last, over the whole batch. */
+size_t cd_extent(int64_t rows, int64_t columns, int64_t ld, int64_t stride, int batch, cudaDataType_t type);
+/* What is wrong with sizes, types or memory. */
+cublasStatus_t cd_product_check(const cd_context *ctx, const cd_product *p, cublasComputeType_t compute);
 const char *cd_work_name(const cd_work *w);
 
 /* ---- order.c ---------------------------------------------------------------------------------------------------------- */

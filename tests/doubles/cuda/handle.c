@@ -17,8 +17,14 @@ static struct {
 } st;
 
 static const char *const names[CD_KINDS] = {
-    "allocation",       "pinned memory", "stream",        "event",         "module",   "graph",
-    "executable graph", "context",       "NVRTC program", "cuBLAS handle", "function", "graph node",
+    "allocation",       "pinned memory",
+    "stream",           "event",
+    "module",           "graph",
+    "executable graph", "context",
+    "NVRTC program",    "cuBLAS handle",
+    "cuBLASLt handle",  "cuBLASLt operation",
+    "cuBLASLt layout",  "cuBLASLt preference",
+    "function",         "graph node",
 };
 
 const char *cd_kind_name(cd_kind kind) { return names[kind]; }

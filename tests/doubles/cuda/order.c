@@ -253,7 +253,8 @@ static bool uses_device(const cd_work *w, CUdeviceptr at, size_t bytes) {
     const cd_product *p = &w->product;
     if (w->what == CD_PRODUCT) {
         return overlap(p->a, 1, at, bytes) || overlap(p->b, 1, at, bytes) || overlap(p->c, 1, at, bytes) ||
-               overlap(p->workspace, p->workspace_bytes, at, bytes);
+               overlap(p->addend, p->addend ? 1 : 0, at, bytes) || overlap(p->bias, p->bias ? 1 : 0, at, bytes) ||
+               overlap(p->aux, p->aux ? 1 : 0, at, bytes) || overlap(p->workspace, p->workspace_bytes, at, bytes);
     }
     bool copies = w->what == CD_COPY_IN || w->what == CD_COPY_OUT || w->what == CD_COPY || w->what == CD_FILL;
     return copies && (overlap(w->to, w->bytes, at, bytes) || overlap(w->from, w->bytes, at, bytes));

@@ -24,7 +24,7 @@ static uint16_t to_half(float v) {
     }
     int e = 0;
     frexpf(a, &e);
-    e = e < -13 ? -13 : e; /* 2^-14 is the smallest normal number */
+    e = e < -13 || a == 0 ? -13 : e; /* 2^-14 is the smallest normal number */
     int units = (int)rintf(ldexpf(a, 11 - e));
     return (uint16_t)(sign + ((e + 13) << 10) + units);
 }
@@ -116,13 +116,47 @@ static double element(const cd_product *p, const char *a, const char *b, int64_t
     }
 }
 
+static double gelu(double v) { return v / 2 * (1 + tanh(0.79788456080286535588 * (v + 0.044715 * v * v * v))); }
+
+static double gelu_slope(double v) {
+    double t = tanh(0.79788456080286535588 * (v + 0.044715 * v * v * v));
+    return (1 + t) / 2 + v / 2 * (1 - t * t) * 0.79788456080286535588 * (1 + 3 * 0.044715 * v * v);
+}
+
+/* What cuBLASLt makes of a sum: a relu takes a NaN for 0, and gelu is the tanh approximation. */
+static double finish(const cd_product *p, double v, const char *bias, int64_t row, char *aux, int64_t aux_at) {
+    if (p->epilogue == CUBLASLT_EPILOGUE_DGELU) {
+        return v * gelu_slope(load(p->tc_type, aux, aux_at));
+    }
+    if (bias) {
+        v = (double)(float)(v + load(p->tc_type, bias, row));
+    }
+    if (aux) {
+        store(p->tc_type, aux, aux_at, v);
+    }
+    if (p->epilogue & CUBLASLT_EPILOGUE_RELU) {
+        return v > 0 ? v : 0;
+    }
+    return p->epilogue & CUBLASLT_EPILOGUE_GELU ? gelu(v) : v;
+}
+
+static void check_zones(const cd_context *ctx, CUdeviceptr at) {
+    const cd_alloc *result = cd_alloc_find(&ctx->arena, at);
+    if (result) {
+        cd_alloc_check(result, "cuBLAS");
+    }
+}
+
 void cd_product_run(const cd_context *ctx, const cd_product *p) {
     const char *a = p->k ? cd_memory(ctx, p->a, 1, "cuBLAS, the first matrix") : "";
     const char *b = p->k ? cd_memory(ctx, p->b, 1, "cuBLAS, the second matrix") : "";
     char *c = cd_memory(ctx, p->c, 1, "cuBLAS, the result");
+    const char *addend = p->addend ? cd_memory(ctx, p->addend, 1, "cuBLAS, the matrix added") : c;
+    const char *bias = p->bias ? cd_memory(ctx, p->bias, 1, "cuBLAS, the bias") : NULL;
+    char *aux = p->aux ? cd_memory(ctx, p->aux, 1, "cuBLAS, the epilogue's input") : NULL;
     char *workspace =
         p->workspace_bytes ? cd_memory(ctx, p->workspace, p->workspace_bytes, "cuBLAS, its workspace") : NULL;
-    if (!a || !b || !c || (p->workspace_bytes && !workspace)) {
+    if (!a || !b || !c || !addend || (p->bias && !bias) || (p->aux && !aux) || (p->workspace_bytes && !workspace)) {
         return;
     }
     if (workspace) { /* somebody else's use of it would show */
@@ -136,14 +170,15 @@ void cd_product_run(const cd_context *ctx, const cd_product *p) {
                 double v = p->alpha * element(p, a, b, z, i, j);
                 v = f64 ? v : (double)(float)v;
                 if (p->beta != 0) {
-                    v += p->beta * load(p->tc_type, c, at);
+                    v += p->beta * load(p->tc_type, addend, at);
+                    v = f64 ? v : (double)(float)v;
                 }
-                store(p->tc_type, c, at, v);
+                store(p->tc_type, c, at, finish(p, v, bias, i, aux, z * p->aux_stride + j * p->aux_ld + i));
             }
         }
     }
-    const cd_alloc *result = cd_alloc_find(&ctx->arena, p->c);
-    if (result) {
-        cd_alloc_check(result, "cuBLAS");
+    check_zones(ctx, p->c);
+    if (p->aux) {
+        check_zones(ctx, p->aux);
     }
 }

@@ -5,14 +5,17 @@
 #ifndef CUDA_DOUBLE_TOOLKIT_H
 #define CUDA_DOUBLE_TOOLKIT_H
 
-#if defined WG_HAVE_CUDA_HEADERS && __has_include(<cuda.h>) && __has_include(<nvrtc.h>) && __has_include(<cublas_v2.h>)
+#if defined WG_HAVE_CUDA_HEADERS && __has_include(<cuda.h>) && __has_include(<nvrtc.h>) && __has_include(<cublas_v2.h>) &&  \
+    __has_include(<cublasLt.h>)
 #define CUDA_DOUBLE_HAS_TOOLKIT
+#include <cublasLt.h>
 #include <cublas_v2.h>
 #include <cuda.h>
 #include <nvrtc.h>
 #endif
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define CUDA_DOUBLE_VALUES(X)                                                                                          \
     X(CUDA_SUCCESS, 0)                                                                                                 \
@@ -139,6 +142,32 @@
     X(CUBLAS_GEMM_DEFAULT, -1)                                                                                         \
     X(CUBLAS_OP_N, 0)                                                                                                  \
     X(CUBLAS_OP_T, 1)                                                                                                  \
+    X(CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, 5)                                                                           \
+    X(CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, 6)                                                                  \
+    X(CUBLASLT_MATMUL_DESC_TRANSA, 3)                                                                                  \
+    X(CUBLASLT_MATMUL_DESC_TRANSB, 4)                                                                                  \
+    X(CUBLASLT_MATMUL_DESC_EPILOGUE, 7)                                                                                \
+    X(CUBLASLT_MATMUL_DESC_BIAS_POINTER, 8)                                                                            \
+    X(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, 11)                                                                   \
+    X(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, 12)                                                                        \
+    X(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_BATCH_STRIDE, 13)                                                              \
+    X(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, 1)                                                                     \
+    X(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, 3)                                                                   \
+    X(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, 5)                                                                   \
+    X(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, 6)                                                                   \
+    X(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, 7)                                                                   \
+    X(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, 8)                                                                   \
+    X(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE, 2)                                                                       \
+    X(CUBLASLT_REDUCTION_SCHEME_MASK, 7)                                                                               \
+    X(CUBLASLT_EPILOGUE_DEFAULT, 1)                                                                                    \
+    X(CUBLASLT_EPILOGUE_RELU, 2)                                                                                       \
+    X(CUBLASLT_EPILOGUE_BIAS, 4)                                                                                       \
+    X(CUBLASLT_EPILOGUE_RELU_BIAS, 6)                                                                                  \
+    X(CUBLASLT_EPILOGUE_GELU, 32)                                                                                      \
+    X(CUBLASLT_EPILOGUE_GELU_BIAS, 36)                                                                                 \
+    X(CUBLASLT_EPILOGUE_GELU_AUX, 160)                                                                                 \
+    X(CUBLASLT_EPILOGUE_GELU_AUX_BIAS, 164)                                                                            \
+    X(CUBLASLT_EPILOGUE_DGELU, 192)                                                                                    \
     X(CUBLAS_STATUS_ALLOC_FAILED, 3)                                                                                   \
     X(CUBLAS_STATUS_EXECUTION_FAILED, 13)                                                                              \
     X(CUBLAS_STATUS_INTERNAL_ERROR, 14)                                                                                \
@@ -199,6 +228,28 @@ typedef unsigned cudaDataType_t, cudaDataType;
 typedef struct cublasContext *cublasHandle_t;
 typedef unsigned cublasStatus_t, cublasOperation_t, cublasComputeType_t, cublasMath_t;
 typedef int cublasGemmAlgo_t;
+
+typedef struct cublasLtContext *cublasLtHandle_t;
+typedef struct {
+    uint64_t data[8];
+} cublasLtMatrixLayoutOpaque_t, *cublasLtMatrixLayout_t;
+typedef struct {
+    uint64_t data[32];
+} cublasLtMatmulDescOpaque_t, *cublasLtMatmulDesc_t;
+typedef struct {
+    uint64_t data[8];
+} cublasLtMatmulPreferenceOpaque_t, *cublasLtMatmulPreference_t;
+typedef struct {
+    uint64_t data[8];
+} cublasLtMatmulAlgo_t;
+typedef struct {
+    cublasLtMatmulAlgo_t algo;
+    size_t workspaceSize;
+    cublasStatus_t state;
+    float wavesCount;
+    int reserved[4];
+} cublasLtMatmulHeuristicResult_t;
+typedef unsigned cublasLtMatrixLayoutAttribute_t, cublasLtMatmulDescAttributes_t, cublasLtMatmulPreferenceAttributes_t;
 
 /* The versions that CUDA 13's headers name. */
 #define cuDeviceTotalMem cuDeviceTotalMem_v2
@@ -314,6 +365,33 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t ta, cublasO
                             const void *alpha, const void *a, cudaDataType a_type, int lda, const void *b,
                             cudaDataType b_type, int ldb, const void *beta, void *c, cudaDataType c_type, int ldc,
                             cublasComputeType_t compute, cublasGemmAlgo_t algo);
+cublasStatus_t cublasLtCreate(cublasLtHandle_t *out);
+cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle);
+cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *out, cublasComputeType_t compute, cudaDataType_t scale);
+cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t handle);
+cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t handle, cublasLtMatmulDescAttributes_t attribute,
+                                              const void *value, size_t bytes);
+cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *out, cudaDataType type, uint64_t rows,
+                                          uint64_t columns, int64_t ld);
+cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t handle);
+cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t handle,
+                                                cublasLtMatrixLayoutAttribute_t attribute, const void *value,
+                                                size_t bytes);
+cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *out);
+cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t handle);
+cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t handle,
+                                                    cublasLtMatmulPreferenceAttributes_t attribute, const void *value,
+                                                    size_t bytes);
+cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t operation,
+                                              cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
+                                              cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
+                                              cublasLtMatmulPreference_t preference, int wanted,
+                                              cublasLtMatmulHeuristicResult_t *out, int *found);
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t operation, const void *alpha, const void *a,
+                              cublasLtMatrixLayout_t a_layout, const void *b, cublasLtMatrixLayout_t b_layout,
+                              const void *beta, const void *c, cublasLtMatrixLayout_t c_layout, void *d,
+                              cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t *algo, void *workspace,
+                              size_t workspace_bytes, cudaStream_t stream);
 CUresult cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t n, CUstream stream);
 CUresult cuMemsetD32Async(CUdeviceptr to, unsigned int value, size_t n, CUstream stream);
 
