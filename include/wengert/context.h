@@ -34,7 +34,8 @@ WG_BEGIN_DECLS
  * WENGERT_TRACE=file (see inspect.h); WENGERT_LOG, a list that says what is written to stderr: "plan", each plan when it is
  * made, with its kernels; "kernel", each launch; "memory", each block of device memory that is taken or given back, growth
  * of the pool, new peaks. WENGERT_KERNELS=DIR keeps the text of each kernel built in that folder, which must exist, as
- * DIR/<name>.kernel.
+ * DIR/<name>.kernel. On CUDA: WENGERT_CUBLAS=0 leaves products to our own kernels; WENGERT_TF32=1 lets cuBLAS round operands of
+ * f32 products to TF32; WENGERT_CUBLASLT=1 lets cuBLASLt do what follows a product, in its own order and rounding (README).
  */
 WG_API wg_ctx *wg_open(const char *device);
 
