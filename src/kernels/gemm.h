@@ -104,7 +104,7 @@ typedef struct wg_gemm_print {
     wg_gemm_operand operand[2];
     wg_gemm_sum sum[2]; /* of each operand */
     const char *scratch; /* the buffer's name; simd only */
-    /* Free for names in params and args: p, q, and b0, b1, ..., m0, m1, ... */
+    /* Free for names in params and args: p, all, and b0, b1, ..., m0, m1, ... */
 } wg_gemm_print;
 
 void wg_gemm_make_plan(wg_gemm_plan *plan, const wg_gemm_problem *problem, const wg_gemm_device *device);
