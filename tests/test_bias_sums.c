@@ -53,16 +53,21 @@ static void sizes(wg_ctx *ctx, recording *rec) {
                  {131, 5, 1100, BEFORE_B},
                  {1, 6, 50, AFTER_B},
                  {5000, 37, 20, BEFORE_A | AFTER_B},
-                 {2500, 2, 130, AFTER_A | BEFORE_B}};
+                 {2049, 2, 130, AFTER_A | BEFORE_B}};
     for (int i = 0; i < COUNT(cases); i++) {
         char what[40];
         snprintf(what, sizeof what, "%dx%dx%d", (int)cases[i].m, (int)cases[i].k, (int)cases[i].n);
-        wg_tensor *a = leaf(ctx, WG_F32, WG_SHAPE(cases[i].k, cases[i].m), DOM_SPARSE, &r);
-        wg_tensor *b = leaf(ctx, WG_F32, WG_SHAPE(cases[i].k, cases[i].n), DOM_SPARSE, &r);
+        domain d = i % 3 ? DOM_ANY : DOM_SPARSE; /* a long sum of which is NaN whatever its order */
+        wg_tensor *a = leaf(ctx, WG_F32, WG_SHAPE(cases[i].k, cases[i].m), d, &r);
+        wg_tensor *b = leaf(ctx, WG_F32, WG_SHAPE(cases[i].k, cases[i].n), d, &r);
         add_product(rec, a, b, cases[i].which, what);
     }
-    wg_tensor *zeros = wg_neg(wg_zeros(ctx, WG_F32, WG_SHAPE(40, 20)));
-    add_product(rec, wg_contiguous(zeros), leaf(ctx, WG_F32, WG_SHAPE(40, 6), DOM_ANY, &r), BEFORE_A, "of -0");
+    float zeros[40 * 20];
+    for (int i = 0; i < COUNT(zeros); i++) {
+        zeros[i] = -0.0f;
+    }
+    add_product(rec, wg_from_f32(ctx, zeros, WG_SHAPE(40, 20)), leaf(ctx, WG_F32, WG_SHAPE(40, 6), DOM_ANY, &r),
+                BEFORE_A, "of -0");
 }
 
 /* Operands that the product makes; sums over two dims; views. */
@@ -79,10 +84,10 @@ static void operands(wg_ctx *ctx, recording *rec) {
 
 static void dtypes(wg_ctx *ctx, recording *rec) {
     rng r = rng_seed("bias", 3);
-    const wg_dtype types[] = {WG_F64, WG_I32, WG_F16};
+    const wg_dtype types[] = {WG_I32, WG_F16};
     for (int i = 0; i < COUNT(types); i++) {
         wg_tensor *a = leaf(ctx, types[i], WG_SHAPE(290, 21), DOM_ANY, &r);
-        add_product(rec, a, leaf(ctx, types[i], WG_SHAPE(290, 40), DOM_ANY, &r), i == 1 ? AFTER_B : BEFORE_A,
+        add_product(rec, a, leaf(ctx, types[i], WG_SHAPE(290, 40), DOM_ANY, &r), i == 0 ? AFTER_B : BEFORE_A,
                     wg_dtype_name(types[i]));
     }
 }
@@ -144,7 +149,7 @@ static void run_steps(mode m, between what, float *out) {
 Test(bias_sums, updates_in_place) {
     enum { ALL = OUT * IN + OUT + ROWS * OUT };
     static float want[ALL], got[ALL];
-    const mode modes[] = {MODE_HOST, MODE_DEFAULT, MODE_SIMT};
+    const mode modes[] = {MODE_HOST, MODE_DEFAULT};
     for (int what = NOTHING; what <= SUM_READ; what++) {
         run_steps(MODE_UNFUSED, (between)what, want);
         for (int i = 0; i < (what == NOTHING ? COUNT(modes) : 1); i++) { /* what goes wrong is planned wrong */

@@ -35,8 +35,8 @@ typedef enum wg_plans {
  * holds its kernels, how many of them are distinct, the sums, the bytes of its temporaries, and the host's time: what
  * gathering, binding and launching a run took. Several plans are followed by their sum over all runs.
  *   loops   map 1024x512; rows 1024 of 512: a reduction over 512 neighbours for each of 1024 results; columns 512 of
- *           1024: over elements that lie apart; matmul 8 of 128x64x32: batch, m, k, n; scatter; "and 3 more": the same
- *           on three other sets of tensors, in the same launch
+ *           1024: over elements that lie apart; matmul 8 of 128x64x32: batch, m, k, n; "with columns 128 of 64": that
+ *           also sums an operand; scatter; "and 3 more": the same on three other sets of tensors, in the same launch
  * WG_ERR_ARG if out is NULL, WG_ERR_IO if it cannot be written. No plan: a line that says so.
  */
 WG_API wg_status wg_explain(wg_ctx *ctx, wg_plans which, FILE *out);

@@ -66,12 +66,12 @@ static void print_head(const wg_step *lead, wg_product_text *out) {
         if (k > 0) {
             name_sum(&lead[k], name, sizeof name);
             wg_str_addf(&out->types, "%s_params s%d; ", name, k);
-            wg_str_addf(given, "q.s%d", k);
+            wg_str_addf(given, "all.s%d", k);
         }
     }
     wg_str_add(&out->types, "i64 ticket; } " WG_NAME_MARK "_all;\n");
-    wg_str_add(&out->head, "const " WG_NAME_MARK "_all q");
-    wg_str_add(&out->enter, "    const " WG_NAME_MARK "_params p = q.s0;\n");
+    wg_str_add(&out->head, "const " WG_NAME_MARK "_all all");
+    wg_str_add(&out->enter, "    const " WG_NAME_MARK "_params p = all.s0;\n");
 }
 
 void wg_print_product(const wg_step *lead, wg_form form, wg_str *body, wg_str *needs, wg_product_text *out) {

@@ -90,7 +90,7 @@ typedef struct wg_gemm_operand {
 typedef struct wg_gemm_sum {
     const char *params, *args; /* that function's first parameters, and as arguments; NULL: no such sum */
     const char *given;         /* the arguments in the kernel; the last is a struct */
-    int chunk;                 /* which of that struct's v[] is the length of a piece, a multiple of 16; -1: one piece */
+    int chunk; /* which of that struct's v[] is the length of a piece, a multiple of 16; -1: one piece */
 } wg_gemm_sum;
 
 /* How a kernel is tied into the caller's program. */
@@ -98,13 +98,14 @@ typedef struct wg_gemm_print {
     const char *name;   /* the kernel's; also the prefix of its helper functions */
     const char *params; /* its parameters; the last is the by-value struct named p */
     const char *args;   /* the same as arguments, such as "b0, b1, p" */
-    const char *head;   /* the kernel's own parameters, if they are others, and what it begins with to have those; else NULL */
+    const char
+        *head; /* the kernel's own parameters, if they are others, and what it begins with to have those; else NULL */
     const char *enter;
-    int base;           /* p.v[base + WG_GEMM_P_...] are this kernel's parameters */
+    int base; /* p.v[base + WG_GEMM_P_...] are this kernel's parameters */
     wg_gemm_operand operand[2];
-    wg_gemm_sum sum[2]; /* of each operand */
+    wg_gemm_sum sum[2];  /* of each operand */
     const char *scratch; /* the buffer's name; simd only */
-    /* Free for names in params and args: p, q, and b0, b1, ..., m0, m1, ... */
+    /* Free for names in params and args: p, all, and b0, b1, ..., m0, m1, ... */
 } wg_gemm_print;
 
 void wg_gemm_make_plan(wg_gemm_plan *plan, const wg_gemm_problem *problem, const wg_gemm_device *device);
