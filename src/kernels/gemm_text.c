@@ -127,16 +127,36 @@ static const char *memory_of(const wg_gemm_operand *o, wg_gemm_type type) {
     return o->widen ? "ushort" : TYPES[type].calc;
 }
 
+/* The name of what makes or packs an operand. */
+typedef struct suffix {
+    char s[8];
+} suffix;
+
+static suffix suffix_of(int term, int operand) {
+    suffix x;
+    snprintf(x.s, sizeof x.s, term ? "_%c%d" : "_%c", operand == 0 ? 'a' : 'b', term);
+    return x;
+}
+
+/* The first product whose operand lies in memory, as all that do are packed alike; -1: there is none. */
+static int first_lying(const wg_gemm_print *print, int terms, int operand) {
+    int t = 0;
+    while (t < terms && !print->operand[t][operand].buffer)
+        t++;
+    return t < terms ? t : -1;
+}
+
 /* panels: how many are packed at a time; kc: the most that k goes on in one. */
-static void print_pack(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, int operand, int width, int distance,
-                       int panels, int kc) {
-    const wg_gemm_operand *o = &print->operand[operand];
+static void print_pack(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, int term, int operand, int width,
+                       int distance, int panels, int kc) {
+    const wg_gemm_operand *o = &print->operand[term][operand];
+    const suffix name = suffix_of(term, operand);
     char same[24]; /* a conversion that changes nothing */
     snprintf(same, sizeof same, "convert_%s", TYPES[type].vector);
     word w[] = {{'V', TYPES[type].value, 0},
                 {'O', NULL, 0},
                 {'N', print->name, 0},
-                {'S', operand == 0 ? "_a" : "_b", 0},
+                {'S', name.s, 0},
                 {'M', memory_of(o, type), 0},
                 {'F', o->widen ? o->widen : same, 0},
                 {'T', TYPES[type].calc, 0},
@@ -200,112 +220,202 @@ static void print_micro(wg_str *out, const wg_gemm_print *print, wg_gemm_type ty
     wg_str_addf(out, "}\n\n");
 }
 
-/* The start of either kernel: parameters by name, then the loop over the blocks of C this group computes. */
-static void print_block_loop(wg_str *out, const wg_gemm_print *print, wg_gemm_type type) {
+/* A parameter of a product: p.v[...], or where there are several, one after the other, p.v[at + ...]. */
+typedef struct param {
+    char s[32];
+} param;
+
+static param param_of(const wg_gemm_print *print, int terms, int place) {
+    param x;
+    if (terms == 1)
+        snprintf(x.s, sizeof x.s, "p.v[%d]", print->base + place);
+    else
+        snprintf(x.s, sizeof x.s, "p.v[at + %d]", place - WG_GEMM_P_LAYOUT);
+    return x;
+}
+
+typedef struct named {
+    const char *name;
+    int place;
+} named;
+
+static void print_named(wg_str *out, const wg_gemm_print *print, int terms, const named *names, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        wg_str_addf(out, "    const i64 %s = %s;\n", names[i].name, param_of(print, terms, names[i].place).s);
+}
+
+/* Sizes and strides of a product. */
+static void print_layout(wg_str *out, const wg_gemm_print *print, int terms) {
+    static const named names[] = {
+        {"k", WG_GEMM_P_K},         {"a_row", WG_GEMM_P_A_ROW}, {"a_col", WG_GEMM_P_A_COL}, {"b_row", WG_GEMM_P_B_ROW},
+        {"b_col", WG_GEMM_P_B_COL}, {"dim1", WG_GEMM_P_DIM1},   {"dim2", WG_GEMM_P_DIM2},
+    };
+    print_named(out, print, terms, names, sizeof names / sizeof names[0]);
+}
+
+/* Where the piece under way starts in the batch and in the operands. */
+static void print_start(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
     static const struct {
-        const char *name;
-        int place;
-    } names[] = {
+        const char *name, *start;
+        int batch;
+    } operands[] = {{"a", "i0 * a_row", WG_GEMM_P_A_BATCH}, {"b", "j0 * b_col", WG_GEMM_P_B_BATCH}};
+    wg_str_add(out, "        const i64 z2 = z % dim2, z1 = z / dim2 % dim1, z0 = z / dim2 / dim1;\n");
+    for (int i = 0; i < 2; i++) {
+        int first = first_lying(print, text->terms, i), place = print->base + wg_gemm_start(0) + i;
+        if (first < 0) continue;
+        const char *type = memory_of(&print->operand[first][i], text->type);
+        wg_str_addf(out, "        GLOBAL const %s *%s = (GLOBAL const %s *)", type, operands[i].name, type);
+        if (text->terms == 1) {
+            wg_str_addf(out, "%s + (p.v[%d]", print->operand[0][i].buffer, place);
+        } else {
+            wg_str_add(out, "(");
+            for (int t = first + 1; t < text->terms; t++)
+                if (print->operand[t][i].buffer) wg_str_addf(out, "term == %d ? %s : ", t, print->operand[t][i].buffer);
+            wg_str_addf(out, "%s) + (p.v[%d + term * %d]", print->operand[first][i].buffer, place, WG_GEMM_START);
+        }
+        for (int d = 0; d < 3; d++)
+            wg_str_addf(out, " + z%d * %s", d, param_of(print, text->terms, operands[i].batch + d).s);
+        wg_str_addf(out, " + %s);\n", operands[i].start);
+    }
+}
+
+/* The start of either kernel: parameters by name, then the loop over the blocks of C this group computes. */
+static void print_block_loop(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
+    static const named names[] = {
         {"m", WG_GEMM_P_M},
         {"n", WG_GEMM_P_N},
-        {"k", WG_GEMM_P_K},
-        {"a_row", WG_GEMM_P_A_ROW},
-        {"a_col", WG_GEMM_P_A_COL},
-        {"b_row", WG_GEMM_P_B_ROW},
-        {"b_col", WG_GEMM_P_B_COL},
-        {"dim1", WG_GEMM_P_DIM1},
-        {"dim2", WG_GEMM_P_DIM2},
         {"block_m", WG_GEMM_P_BLOCK_M},
         {"block_n", WG_GEMM_P_BLOCK_N},
         {"groups", WG_GEMM_P_GROUPS},
     };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        wg_str_addf(out, "    const i64 %s = p.v[%d];\n", names[i].name, print->base + names[i].place);
+    print_named(out, print, 1, names, sizeof names / sizeof names[0]);
+    if (text->terms == 1) print_layout(out, print, 1);
     wg_str_addf(out,
                 "    const i64 blocks_m = (m + block_m - 1) / block_m, blocks_n = (n + block_n - 1) / block_n;\n"
                 "    const i64 blocks = blocks_m * blocks_n * p.v[%d];\n"
                 "    const i64 end = (GRP(0) + 1) * blocks / groups;\n"
                 "    for (i64 block = GRP(0) * blocks / groups; block < end; block++) {\n"
                 "        const i64 j0 = block %% blocks_n * block_n, i0 = block / blocks_n %% blocks_m * block_m;\n"
-                "        const i64 z = block / (blocks_n * blocks_m);\n"
-                "        const i64 z2 = z %% dim2, z1 = z / dim2 %% dim1, z0 = z / dim2 / dim1;\n",
+                "        const i64 z = block / (blocks_n * blocks_m);\n",
                 print->base + WG_GEMM_P_BATCHES);
-    static const struct {
-        const char *name, *start;
-        int offset, batch;
-    } operands[] = {
-        {"a", "i0 * a_row", WG_GEMM_P_A_OFFSET, WG_GEMM_P_A_BATCH},
-        {"b", "j0 * b_col", WG_GEMM_P_B_OFFSET, WG_GEMM_P_B_BATCH},
-    };
-    for (int i = 0; i < 2; i++) {
-        int batch = print->base + operands[i].batch;
-        if (!print->operand[i].buffer) continue;
+}
+
+/* The start of a product of several: its layout is at p.v[at]. */
+static void print_term_loop(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
+    if (text->terms > 1) {
         wg_str_addf(out,
-                    "        GLOBAL const %s *%s = (GLOBAL const %s *)%s + (p.v[%d] + z0 * p.v[%d] + z1 * p.v[%d] + "
-                    "z2 * p.v[%d] + %s);\n",
-                    memory_of(&print->operand[i], type), operands[i].name, memory_of(&print->operand[i], type),
-                    print->operand[i].buffer, print->base + operands[i].offset, batch, batch + 1, batch + 2,
-                    operands[i].start);
+                    "#pragma unroll 1\n    for (int term = 0; term < %d; term++) {\n    const int at = ", text->terms);
+        for (int t = text->terms - 1; t > 0; t--)
+            if (text->layout[t] != text->layout[0])
+                wg_str_addf(out, "term == %d ? %d : ", t, print->base + text->layout[t]);
+        wg_str_addf(out, "%d;\n", print->base + text->layout[0]);
+        print_layout(out, print, text->terms);
     }
+    print_start(out, text, print);
 }
 
 static const char SIMD_HEAD[] = "KERNEL_GROUP(1, 1, 1) $N($P)\n"
                                 "{\n"
                                 "    $T pa[$Z] __attribute__((aligned(64)));\n"
                                 "    $T pb[$Q * $D] __attribute__((aligned(64)));\n";
-static const char SIMD_BODY[] =
-    "        const i64 rows = min(block_m, m - i0), cols = min(block_n, n - j0);\n"
-    "        i64 k0 = 0;\n"
-    "        do {\n"
-    "            const i64 kc = min(k - k0, block_k);\n"
-    "            for (i64 i = 0; i < rows; i += $Y * $R)\n"
-    "                $N_$A, min(rows - i, (i64)$Y * $R), kc, pa + i / $R * $I);\n"
-    "            GLOBAL $T *c = pc;\n"
-    "            for (i64 j = 0; j < cols; j += $W) {\n"
-    "                if (j % ($Q * $W) == 0)\n"
-    "                    $N_$B, min(cols - j, (i64)$Q * $W), kc, pb);\n"
-    "                for (i64 i = 0; i < rows; i += $R, c += keep) {\n"
+static const char SIMD_BODY[] = "        const i64 rows = min(block_m, m - i0), cols = min(block_n, n - j0);\n"
+                                "        const i64 block_k = $B, keep = $K;\n"
+                                "        i64 k0 = 0;\n"
+                                "        do {\n"
+                                "            const i64 kc = min(k - k0, block_k);\n"
+                                "            for (i64 i = 0; i < rows; i += $Y * $R)\n";
+static const char SIMD_B[] = "            GLOBAL $T *c = pc$H;\n"
+                             "            for (i64 j = 0; j < cols; j += $W) {\n"
+                             "                if (j % ($Q * $W) == 0)\n";
+static const char SIMD_MICRO[] =
+    "                for (i64 i = 0; i < rows; i += $R, c += keep$J) {\n"
     "                    for (int s = 0; s < $W; s += $U)\n"
     "                        $N_micro(pa + i / $R * $I, pb + j / $W % $Q * $D + s, kc, k0 == 0, c + s);\n"
     "                    if (k0 + kc < k) continue;\n"
     "                    const int r_end = (int)min(rows - i, (i64)$R), s_end = (int)min(cols - j, (i64)$W);\n"
     "                    for (int r = 0; r < r_end; r++)\n"
-    "                        for (int s = 0; s < s_end; s += 16)\n"
+    "                        for (int s = 0; s < s_end; s += 16) {\n";
+static const char SIMD_LAST[] =
     "                            $N_epilogue($G, z, i0 + i + r, j0 + j + s, min(s_end - s, 16),\n"
-    "                               $V(vload16(0, c + r * $W + s)));\n"
-    "                }\n"
-    "            }\n"
-    "            k0 += block_k;\n"
-    "        } while (k0 < k);\n"
-    "    }\n"
-    "}\n";
+    "                               $V(vload16(0, c + r * $W + s)));\n";
+static const char SIMD_LAST_SUM[] =
+    "$N_epilogue($G, z, i0 + i + r, j0 + j + s, min(s_end - s, 16),\n"
+    "                               $V(vload16(0, c + r * $W + s)), $V(vload16(0, w)));\n";
+/* What waits lies as the sums of a block do that are kept. */
+static const char SIMD_PART[] =
+    "                            GLOBAL $T *w = h + r * $W + s;\n"
+    "                            if (term < $E)\n"
+    "                                vstore16($F($N_part($G, term, z, i0 + i + r, j0 + j + s, min(s_end - s, 16),\n"
+    "                                    $V(vload16(0, c + r * $W + s)), $V(term ? vload16(0, w) : ($X16)(0)))), 0, "
+    "w);\n"
+    "                            else\n"
+    "                                ";
+static const char SIMD_TAIL[] = "                        }\n"
+                                "                }\n"
+                                "            }\n"
+                                "            k0 += block_k;\n"
+                                "        } while (k0 < k);\n"
+                                "    }\n";
 
-/* The start of the call that packs what begins at row i of A, or column j of B. */
-static void print_pack_call(wg_str *out, const wg_gemm_print *print, int operand) {
-    const char name = operand == 0 ? 'a' : 'b', at = operand == 0 ? 'i' : 'j';
-    if (!print->operand[operand].buffer) {
-        wg_str_addf(out, "fill_%c(%s, z, %c0 + %c, k0", name, print->args, at, at);
-    } else if (operand == 0) {
-        wg_str_add(out, "pack_a(a + i * a_row + k0 * a_col, a_row, a_col");
-    } else {
-        wg_str_add(out, "pack_b(b + j * b_col + k0 * b_row, b_col, b_row");
+/* The call that packs what begins at row i of A, or column j of B. */
+static void print_pack_call(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print, int operand,
+                            const word *w) {
+    static const char *const lying[] = {"$N_pack%s(a + i * a_row + k0 * a_col, a_row, a_col",
+                                        "$N_pack%s(b + j * b_col + k0 * b_row, b_col, b_row"};
+    static const char *const made[] = {"$N_fill%s($G, z, i0 + i, k0", "$N_fill%s($G, z, j0 + j, k0"};
+    static const char *const rest[] = {", min(rows - i, (i64)$Y * $R), kc, pa + i / $R * $I);\n",
+                                       ", min(cols - j, (i64)$Q * $W), kc, pb);\n"};
+    int first = first_lying(print, text->terms, operand), last = text->terms - 1;
+    char call[96];
+    for (int t = 0; t <= last; t++) {
+        if (print->operand[t][operand].buffer) continue;
+        bool others = first >= 0 || t < last;
+        snprintf(call, sizeof call, made[operand], suffix_of(t, operand).s);
+        if (others) wg_str_addf(out, "                    if (term == %d)\n", t);
+        wg_str_add(out, "                    ");
+        expand(out, call, w);
+        expand(out, rest[operand], w);
+        if (others) wg_str_add(out, "                    else\n");
     }
+    if (first < 0) return;
+    snprintf(call, sizeof call, lying[operand], suffix_of(first, operand).s);
+    wg_str_add(out, "                    ");
+    expand(out, call, w);
+    expand(out, rest[operand], w);
+}
+
+/* All that packs an operand of any of the products. */
+static void print_packs(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print, wg_gemm_tile t, int operand,
+                        int distance) {
+    int first = first_lying(print, text->terms, operand);
+    for (int i = 0; i < text->terms; i++)
+        if (i == first || !print->operand[i][operand].buffer)
+            print_pack(out, print, text->type, i, operand, operand == 0 ? t.mr : t.panel, distance,
+                       operand == 0 ? WG_GEMM_STRIP_A : WG_GEMM_STRIP_B, t.kc);
 }
 
 static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
     wg_gemm_tile t = wg_gemm_choose_tile(text->type, text->width);
     const int a_panel = t.mr * t.kc + WG_GEMM_PAD, b_panel = t.panel * t.kc + WG_GEMM_PAD;
-    wg_str pack[2] = {{0}, {0}};
-    print_pack_call(&pack[0], print, 0);
-    print_pack_call(&pack[1], print, 1);
+    const bool sum = text->terms > 1;
+    const char *calc = TYPES[text->type].calc;
+    char wait[24];
+    snprintf(wait, sizeof wait, ", h += %d", t.mr * t.panel);
+    const param block_k = param_of(print, text->terms, WG_GEMM_P_BLOCK_K),
+                keep = param_of(print, text->terms, WG_GEMM_P_KEEP);
     const word w[] = {
         {'N', print->name, 0},
-        {'T', TYPES[text->type].calc, 0},
+        {'T', calc, 0},
+        {'X', TYPES[text->type].vector, 0},
         {'P', print->params, 0},
         {'V', TYPES[text->type].result, 0},
+        {'F', TYPES[text->type].value, 0},
         {'G', print->args, 0},
-        {'A', wg_str_text(&pack[0]), 0},
-        {'B', wg_str_text(&pack[1]), 0},
+        {'B', block_k.s, 0},
+        {'K', keep.s, 0},
+        {'H', sum ? ", *h = ph" : "", 0},
+        {'J', sum ? wait : "", 0},
+        {'E', NULL, text->terms - 1},
         {'Z', NULL, t.block_m / t.mr * a_panel},
         {'I', NULL, a_panel},
         {'D', NULL, b_panel},
@@ -315,21 +425,26 @@ static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
         {'Y', NULL, WG_GEMM_STRIP_A},
         {'Q', NULL, WG_GEMM_STRIP_B},
     };
-    print_pack(out, print, text->type, 0, t.mr, a_panel, WG_GEMM_STRIP_A, t.kc);
-    print_pack(out, print, text->type, 1, t.panel, b_panel, WG_GEMM_STRIP_B, t.kc);
+    print_packs(out, text, print, t, 0, a_panel);
+    print_packs(out, text, print, t, 1, b_panel);
     print_micro(out, print, text->type, t);
     expand(out, SIMD_HEAD, w);
-    wg_str_addf(out,
-                "    const i64 block_k = p.v[%d], keep = p.v[%d];\n"
-                "    GLOBAL %s *pc = (GLOBAL %s *)%s + p.v[%d] + GRP(0) * p.v[%d];\n",
-                print->base + WG_GEMM_P_BLOCK_K, print->base + WG_GEMM_P_KEEP, TYPES[text->type].calc,
-                TYPES[text->type].calc, print->scratch, print->base + WG_GEMM_P_SCRATCH_OFFSET,
-                print->base + WG_GEMM_P_SCRATCH_STEP);
-    print_block_loop(out, print, text->type);
+    wg_str_addf(out, "    GLOBAL %s *pc = (GLOBAL %s *)%s + p.v[%d] + GRP(0) * p.v[%d];\n", calc, calc, print->scratch,
+                print->base + WG_GEMM_P_SCRATCH_OFFSET, print->base + WG_GEMM_P_SCRATCH_STEP);
+    print_block_loop(out, text, print);
+    if (sum)
+        wg_str_addf(out, "        GLOBAL %s *ph = pc + p.v[%d] - block_m * block_n;\n", calc,
+                    print->base + WG_GEMM_P_SCRATCH_STEP);
+    print_term_loop(out, text, print);
     expand(out, SIMD_BODY, w);
-    out->failed = out->failed || pack[0].failed || pack[1].failed;
-    wg_str_free(&pack[0]);
-    wg_str_free(&pack[1]);
+    print_pack_call(out, text, print, 0, w);
+    expand(out, SIMD_B, w);
+    print_pack_call(out, text, print, 1, w);
+    expand(out, SIMD_MICRO, w);
+    if (sum) expand(out, SIMD_PART, w);
+    expand(out, sum ? SIMD_LAST_SUM : SIMD_LAST, w);
+    expand(out, SIMD_TAIL, w);
+    wg_str_add(out, sum ? "    }\n}\n" : "}\n");
 }
 
 /* Threads load along whichever side of an operand is contiguous. The K loop runs over what there is: padding with
@@ -376,31 +491,62 @@ static const char SIMT_BODY[] =
     "        for (int r = 0; r < 4; r++)\n"
     "#pragma unroll\n"
     "            for (int c = 0; c < 4; c++)\n"
-    "                if (ty * 4 + r < rows && tx + 16 * c < cols)\n"
-    "                    $N_epilogue($G, z, i0 + ty * 4 + r, j0 + tx + 16 * c, ($M)acc[r][c]);\n"
-    "    }\n"
-    "}\n";
+    "                if (ty * 4 + r < rows && tx + 16 * c < cols)\n";
+static const char SIMT_LAST[] =
+    "                    $N_epilogue($G, z, i0 + ty * 4 + r, j0 + tx + 16 * c, ($M)acc[r][c]$H);\n"
+    "    }\n";
+static const char SIMT_PART[] =
+    "                    if (term < $E)\n"
+    "                        held[r][c] = $N_part($G, term, z, i0 + ty * 4 + r, j0 + tx + 16 * c, ($M)acc[r][c],\n"
+    "                            held[r][c]);\n"
+    "                    else\n";
+/* What waits between the products of a sum. */
+static const char SIMT_HELD[] = "        $M held[4][4];\n"
+                                "#pragma unroll\n"
+                                "        for (int r = 0; r < 4; r++)\n"
+                                "#pragma unroll\n"
+                                "            for (int c = 0; c < 4; c++) held[r][c] = 0;\n";
 
-static void print_element(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, int operand) {
+/* The loads of an operand's element, of each product. */
+static void print_element(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print, int operand) {
     const char *at = operand == 0 ? "i0 + ai" : "j0 + bj", *k = operand == 0 ? "k0 + ak" : "k0 + bk";
-    if (print->operand[operand].buffer) {
-        const char *widen = print->operand[operand].widen;
+    int first = first_lying(print, text->terms, operand), last = text->terms - 1;
+    for (int t = 0; t <= last; t++) {
+        const wg_gemm_operand *o = &print->operand[t][operand];
+        if (o->buffer) continue;
+        if (first >= 0 || t < last) wg_str_addf(out, "term == %d ? ", t);
+        wg_str_addf(out, "(%s)%s%s(%s, z, %s, %s)", TYPES[text->type].calc, print->name, suffix_of(t, operand).s,
+                    print->args, o->across ? k : at, o->across ? at : k);
+        if (first >= 0 || t < last) wg_str_add(out, " : ");
+    }
+    if (first >= 0) {
+        const char *widen = print->operand[first][operand].widen;
         wg_str_addf(out, "%s(%s)", widen ? widen : "",
                     operand == 0 ? "a[ai * a_row + (k0 + ak) * a_col]" : "b[(k0 + bk) * b_row + bj * b_col]");
-    } else {
-        bool across = print->operand[operand].across;
-        wg_str_addf(out, "(%s)%s_%c(%s, z, %s, %s)", TYPES[type].calc, print->name, operand == 0 ? 'a' : 'b',
-                    print->args, across ? k : at, across ? at : k);
     }
 }
 
+/* Whether an operand's neighbours lie along the sum. */
+static void print_along(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print, int operand) {
+    int first = first_lying(print, text->terms, operand), last = text->terms - 1;
+    wg_str_add(out, "(");
+    for (int t = 0; t <= last; t++) {
+        const wg_gemm_operand *o = &print->operand[t][operand];
+        if (o->buffer) continue;
+        if (first >= 0 || t < last) wg_str_addf(out, "term == %d ? ", t);
+        wg_str_add(out, o->across ? "false" : "true");
+        if (first >= 0 || t < last) wg_str_add(out, " : ");
+    }
+    if (first >= 0) wg_str_add(out, operand == 0 ? "a_col == 1" : "b_row == 1");
+    wg_str_add(out, ")");
+}
+
 static void print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
-    static const char *const neighbours[2][3] = {{"a_col == 1", "true", "false"}, {"b_row == 1", "true", "false"}};
-    wg_str element[2] = {{0}, {0}};
-    const char *along[2];
+    const bool sum = text->terms > 1;
+    wg_str element[2] = {{0}, {0}}, along[2] = {{0}, {0}};
     for (int o = 0; o < 2; o++) {
-        print_element(&element[o], print, text->type, o);
-        along[o] = neighbours[o][print->operand[o].buffer ? 0 : print->operand[o].across ? 2 : 1];
+        print_element(&element[o], text, print, o);
+        print_along(&along[o], text, print, o);
     }
     const word w[] = {
         {'N', print->name, 0},
@@ -410,16 +556,25 @@ static void print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
         {'G', print->args, 0},
         {'A', wg_str_text(&element[0]), 0},
         {'B', wg_str_text(&element[1]), 0},
-        {'I', along[0], 0},
-        {'J', along[1], 0},
+        {'I', wg_str_text(&along[0]), 0},
+        {'J', wg_str_text(&along[1]), 0},
+        {'E', NULL, text->terms - 1},
+        {'H', sum ? ", held[r][c]" : "", 0},
         {'F', TYPES[text->type].real ? "fma(x[r], y[c], acc[r][c])" : "x[r] * y[c] + acc[r][c]", 0},
     };
     expand(out, SIMT_HEAD, w);
-    print_block_loop(out, print, text->type);
+    print_block_loop(out, text, print);
+    if (sum) expand(out, SIMT_HELD, w);
+    print_term_loop(out, text, print);
     expand(out, SIMT_BODY, w);
-    out->failed = out->failed || element[0].failed || element[1].failed;
-    wg_str_free(&element[0]);
-    wg_str_free(&element[1]);
+    if (sum) expand(out, SIMT_PART, w);
+    expand(out, SIMT_LAST, w);
+    wg_str_add(out, sum ? "    }\n}\n" : "}\n");
+    for (int o = 0; o < 2; o++) {
+        out->failed = out->failed || element[o].failed || along[o].failed;
+        wg_str_free(&element[o]);
+        wg_str_free(&along[o]);
+    }
 }
 
 void wg_gemm_print_text(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {

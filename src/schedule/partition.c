@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "schedule/place.h"
 #include "schedule/prologue.h"
+#include "schedule/sums.h"
 #include "tensor/shape.h"
 
 enum {
@@ -73,6 +74,7 @@ static bool join(wg_partition *p, int group, int task) {
     if (is_apart(p, group) || (p->groups[group].kind == WG_GROUP_MATMUL && t->node->op->elsewhere)) {
         return false;
     }
+    wg_sum_bring(p, group, task, &d);
     wg_place_make_way(p, group, task, level);
     wg_place_put(p, group, task, level);
     p->places[task].group = group;
@@ -311,11 +313,12 @@ static void settle_floats(wg_partition *p) {
     }
 }
 
-bool wg_partition_make(const wg_problem *p, int limit, bool products_apart, const bool *sink, wg_partition *out) {
-    *out = (wg_partition){.problem = p, .limit = limit, .products_apart = products_apart, .sink = sink};
+bool wg_partition_make(const wg_problem *p, int limit, const wg_limits *limits, const bool *sink, bool sums,
+                       wg_partition *out) {
+    *out = (wg_partition){.problem = p, .limit = limit, .limits = limits, .sink = sink, .sums = sums};
     out->places = wg_mem_alloc(p->ntasks * sizeof *out->places);
     out->leaf_recent = wg_mem_alloc(p->nleaves * sizeof *out->leaf_recent);
-    if (!out->places || !out->leaf_recent) {
+    if (!out->places || !out->leaf_recent || !wg_sum_begin(out)) {
         return false;
     }
     for (size_t i = 0; i < p->ntasks; i++) {
@@ -347,24 +350,32 @@ bool wg_partition_make(const wg_problem *p, int limit, bool products_apart, cons
     return !out->failed;
 }
 
-void wg_partition_order(const wg_partition *p, int *order) {
+int wg_partition_order(const wg_partition *p, int *order) {
     int n = 0;
     for (int early = 1; early >= 0; early--) {
         for (size_t i = 0; i < p->ngroups; i++) {
-            if (p->groups[i].early == (bool)early) {
+            if (p->groups[i].early == (bool)early && p->groups[i].nentries > 0) {
                 order[n++] = (int)i;
             }
         }
     }
+    return n;
 }
 
 void wg_partition_free(wg_partition *p) {
     for (size_t i = 0; i < p->ngroups; i++) {
         wg_mem_free(p->groups[i].entries);
         wg_mem_free(p->groups[i].reads);
-        wg_mem_free(p->groups[i].operand[0].entries);
-        wg_mem_free(p->groups[i].operand[1].entries);
+        for (int k = 0; k < 2; k++) {
+            wg_mem_free(p->groups[i].operand[k].entries);
+            for (size_t j = 0; j < p->groups[i].nmore; j++) {
+                wg_mem_free(p->groups[i].more[j].operand[k].entries);
+            }
+        }
+        wg_mem_free(p->groups[i].more);
     }
+    wg_mem_free(p->readers);
+    wg_mem_free(p->last_reader);
     wg_mem_free(p->groups);
     wg_mem_free(p->places);
     wg_mem_free(p->leaf_recent);

@@ -12,6 +12,7 @@
 #ifndef WG_SCHEDULE_PARTITION_H
 #define WG_SCHEDULE_PARTITION_H
 
+#include "runtime/backend.h"
 #include "schedule/kernel.h"
 #include "schedule/problem.h"
 
@@ -39,6 +40,12 @@ typedef struct wg_prologue {
     size_t nentries, entry_cap;
 } wg_prologue;
 
+/* A product that came to a group from one of its own, and follows the first: see sums.h. */
+typedef struct wg_addend {
+    int task;
+    wg_prologue operand[2];
+} wg_addend;
+
 typedef struct wg_group {
     wg_group_kind kind;
     bool early;
@@ -51,6 +58,9 @@ typedef struct wg_group {
     size_t nreads, read_cap;
     int cost;
     wg_prologue operand[2]; /* of a product */
+    wg_addend *more;        /* and of those that are computed behind it */
+    size_t nmore, more_cap;
+    int64_t gain; /* bytes that they save by it */
 } wg_group;
 
 typedef struct wg_place {
@@ -72,21 +82,27 @@ typedef struct wg_partition {
     wg_place *places; /* one for each task */
     int *leaf_recent; /* one for each leaf: the last loop group that reads it */
     const bool *sink; /* one for each task: it is to float; NULL for none */
+    int *readers;     /* one for each task: how many operands it is */
+    int *last_reader; /* one for each task, then for each leaf: the last task that reads it, -1 */
+    bool sums;        /* products that are added up come together */
+    size_t nsums;     /* those that did */
     wg_group *groups;
     size_t ngroups, group_cap;
     int limit; /* instructions of a kernel; 0: one op each */
-    bool products_apart;
+    const wg_limits *limits;
     bool failed; /* out of memory */
 } wg_partition;
 
-/* limit: instructions of a kernel, 0 for a kernel for each op. products_apart: nothing joins a product of floats, which a
- * library computes. sink: which maps sink to their consumers, a flag for each task, or NULL. False when there is no memory.
- * The result is freed either way by wg_partition_free. */
-bool wg_partition_make(const wg_problem *p, int limit, bool products_apart, const bool *sink, wg_partition *out);
+/* limit: instructions of a kernel, 0 for a kernel for each op. With a library for products
+ * among the limits nothing joins one of floats, which it computes. sink: which maps sink to their consumers, a flag for each task, or NULL. sums: products that are added up
+ * come together. False when there is no memory. The result is freed either way by wg_partition_free. */
+bool wg_partition_make(const wg_problem *p, int limit, const wg_limits *limits, const bool *sink, bool sums,
+                       wg_partition *out);
 void wg_partition_free(wg_partition *p);
 
-/* Numbers the groups in the order they run: early ones first. order[i] is a group number; ngroups entries. */
-void wg_partition_order(const wg_partition *p, int *order);
+/* Numbers the groups in the order they run: early ones first. order[i] is a group number. Returns how many there are: those
+ * that gave all they had to others are left out. */
+int wg_partition_order(const wg_partition *p, int *order);
 
 /* A dry run of an op's expression: its cost, and whether it uses coordinates. In lower.c. */
 void wg_probe(const wg_node *n, int *cost, bool *coords);

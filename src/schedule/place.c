@@ -127,7 +127,7 @@ bool wg_place_fits(wg_partition *p, int group, int task, wg_level level, wg_plac
             return false;
         }
     }
-    return g->cost + d->cost <= p->limit && (int)g->nreads + d->reads <= WG_READ_LIMIT;
+    return g->cost + d->cost <= p->limit && (int)g->nreads + d->reads <= wg_place_read_limit(g);
 }
 
 void wg_place_read(wg_partition *p, int group, wg_level level, const wg_view *w, int ref, bool elsewhere) {

@@ -4,7 +4,9 @@
 
 #include "schedule/geometry.h"
 
-enum { WG_READ_LIMIT = 16 }; /* operands of a kernel */
+/* Operands of a kernel; of one that adds up products, which stores little else than their sum. */
+enum { WG_READ_LIMIT = 16, WG_SUM_READ_LIMIT = 20 };
+static inline int wg_place_read_limit(const wg_group *g) { return g->nmore ? WG_SUM_READ_LIMIT : WG_READ_LIMIT; }
 
 /* What a task would add to a group: instructions, reads from memory. */
 typedef struct wg_place_demand {

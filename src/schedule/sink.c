@@ -15,15 +15,13 @@ enum {
     LONG = 1 << 15,   /* a plan of more tasks is not made twice */
     BUDGET = 1 << 18, /* tasks planned for choosing among the candidates; long plans choose among groups of them */
     LIGHT = 1 << 9,   /* the same where the bytes are few */
-    GROUP = 8,        /* candidates in a group; where they had to be more, all are taken */
-    TOLL = 128 << 10  /* bytes that a launch is worth */
+    GROUP = 8         /* candidates in a group; where they had to be more, all are taken */
 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* What running the plan costs, in bytes: those moved, those taken, and a toll for each launch. */
-static int64_t cost_of(const wg_plan *plan) {
-    int64_t cost = (int64_t)plan->nlaunches * TOLL + wg_plan_bytes(plan);
+int64_t wg_plan_price(const wg_plan *plan) {
+    int64_t cost = (int64_t)plan->nlaunches * WG_LAUNCH_TOLL + wg_plan_bytes(plan);
     for (int i = 0; i < plan->nsteps; i++) {
         const wg_lowered *l = &plan->steps[i].l;
         for (int b = 0; b < l->nbuffers; b++) {
@@ -113,7 +111,7 @@ static bool adopt(search *s, size_t from, size_t to, int64_t most, wg_partition 
         s->sink[i] = number > 0 && !(number >= from && number < to);
     }
     wg_plan *plan = s->how->make(s->how, s->sink, part);
-    int64_t cost = plan ? cost_of(plan) : 0;
+    int64_t cost = plan ? wg_plan_price(plan) : 0;
     if (!plan || cost > most) {
         wg_plan_free(plan);
         return false;
@@ -150,7 +148,7 @@ static void take_back(search *s) {
         chosen += s->chain[i] == (int)i + 1;
     }
     /* Where it is launches that cost there is little to win. */
-    bool light = s->plan && 8 * s->cost < 9 * (int64_t)s->plan->nlaunches * TOLL;
+    bool light = s->plan && 8 * s->cost < 9 * (int64_t)s->plan->nlaunches * WG_LAUNCH_TOLL;
     size_t few = 1 + chosen * s->ntasks / (light ? LIGHT : BUDGET), n = 0;
     for (size_t i = 0, end = 0; s->plan && few <= GROUP && i < s->ntasks; i = end) {
         for (n = 0; end < s->ntasks && n < few; end++) {
@@ -176,7 +174,7 @@ wg_plan *wg_plan_sink(wg_planner *how, wg_plan *plan, wg_partition *part) {
         sink_all(&s, part);
         take_back(&s);
     }
-    bool better = s.plan && s.cost < cost_of(plan);
+    bool better = s.plan && s.cost < wg_plan_price(plan);
     wg_plan_free(better ? plan : s.plan);
     plan = better ? s.plan : plan;
     wg_partition_free(part);

@@ -17,9 +17,15 @@ struct wg_planner {
     int limit;
     wg_form form;
     const wg_limits *limits;
+    bool sums;      /* products that are added up come together */
     bool share;     /* steps that can share a launch are brought together */
     bool too_large; /* the last plan failed because a group fits no kernel */
 };
+
+/* Bytes that a launch is worth. */
+enum { WG_LAUNCH_TOLL = 128 << 10 };
+/* What running the plan costs, in bytes: those moved, those taken, and a toll for each launch. */
+int64_t wg_plan_price(const wg_plan *plan);
 
 /* The better of `plan`, which was made of `part` with nothing sunk, and plans with sunk maps. Takes over both. */
 wg_plan *wg_plan_sink(wg_planner *how, wg_plan *plan, wg_partition *part);
