@@ -313,7 +313,7 @@ static void settle_floats(wg_partition *p) {
     }
 }
 
-bool wg_partition_make(const wg_problem *p, int limit, const wg_limits *limits, const bool *sink, bool sums,
+bool wg_partition_make(const wg_problem *p, int limit, const wg_limits *limits, const bool *sink, wg_sums sums,
                        wg_partition *out) {
     *out = (wg_partition){.problem = p, .limit = limit, .limits = limits, .sink = sink, .sums = sums};
     out->places = wg_mem_alloc(p->ntasks * sizeof *out->places);

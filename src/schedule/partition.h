@@ -77,6 +77,10 @@ typedef struct wg_place {
     bool stored;       /* its bytes are written: another group reads it, or it is kept */
 } wg_place;
 
+/* Which products that are added up come together: all that save bytes by it, or those whose operands take no more bytes
+ * meanwhile than the result would. */
+typedef enum wg_sums { WG_SUMS_NONE, WG_SUMS_IN_PLACE, WG_SUMS_ALL } wg_sums;
+
 typedef struct wg_partition {
     const wg_problem *problem;
     wg_place *places; /* one for each task */
@@ -84,8 +88,8 @@ typedef struct wg_partition {
     const bool *sink; /* one for each task: it is to float; NULL for none */
     int *readers;     /* one for each task: how many operands it is */
     int *last_reader; /* one for each task, then for each leaf: the last task that reads it, -1 */
-    bool sums;        /* products that are added up come together */
-    size_t nsums;     /* those that did */
+    wg_sums sums;
+    size_t nsums; /* products that came to others */
     wg_group *groups;
     size_t ngroups, group_cap;
     int limit; /* instructions of a kernel; 0: one op each */
@@ -93,10 +97,10 @@ typedef struct wg_partition {
     bool failed; /* out of memory */
 } wg_partition;
 
-/* limit: instructions of a kernel, 0 for a kernel for each op. With a library for products
- * among the limits nothing joins one of floats, which it computes. sink: which maps sink to their consumers, a flag for each task, or NULL. sums: products that are added up
- * come together. False when there is no memory. The result is freed either way by wg_partition_free. */
-bool wg_partition_make(const wg_problem *p, int limit, const wg_limits *limits, const bool *sink, bool sums,
+/* limit: instructions of a kernel, 0 for a kernel for each op. With a library for products among the device's limits nothing
+ * joins one of floats, which it computes. sink: which maps sink to their consumers, a flag for each task, or NULL. False when
+ * there is no memory. The result is freed either way by wg_partition_free. */
+bool wg_partition_make(const wg_problem *p, int limit, const wg_limits *limits, const bool *sink, wg_sums sums,
                        wg_partition *out);
 void wg_partition_free(wg_partition *p);
 

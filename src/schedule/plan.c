@@ -139,22 +139,35 @@ static wg_plan *plan_with(wg_planner *how, const bool *sink, wg_partition *part)
     return plan;
 }
 
-/* The plan with sums of products in one kernel, or without, where that costs less. */
+/* Whether products added up in one kernel make a plan cheaper than it is without, and no larger. */
+static bool sums_pay(const wg_plan *plan, const wg_plan *without) {
+    return wg_plan_bytes(plan) <= wg_plan_bytes(without) && wg_plan_price(plan) <= wg_plan_price(without);
+}
+
+/* The plan with as many of them as pay. */
 static wg_plan *plan_sums(wg_planner *how, wg_partition *part) {
-    how->sums = how->limit > 0;
+    how->sums = how->limit > 0 ? WG_SUMS_ALL : WG_SUMS_NONE;
     wg_plan *plan = plan_with(how, NULL, part);
-    if (!how->sums || (plan ? part->nsums == 0 : !how->too_large)) {
+    if (how->limit == 0 || (plan ? part->nsums == 0 : !how->too_large)) {
         return plan;
     }
     wg_partition other;
-    how->sums = false;
+    how->sums = WG_SUMS_NONE;
     wg_plan *without = plan_with(how, NULL, &other);
-    bool better = !plan || (without && wg_plan_price(without) < wg_plan_price(plan));
-    how->sums = !better;
-    wg_plan_free(better ? plan : without);
-    wg_partition_free(better ? part : &other);
-    *part = better ? other : *part;
-    return better ? without : plan;
+    for (wg_sums sums = WG_SUMS_ALL; sums > WG_SUMS_NONE; sums--) {
+        if (plan && (!without || sums_pay(plan, without))) {
+            wg_plan_free(without);
+            wg_partition_free(&other);
+            how->sums = sums;
+            return plan;
+        }
+        wg_plan_free(plan);
+        wg_partition_free(part);
+        how->sums = sums - 1;
+        plan = sums > WG_SUMS_IN_PLACE ? plan_with(how, NULL, part) : NULL;
+    }
+    *part = other;
+    return without;
 }
 
 wg_plan *wg_plan_make(const wg_problem *p, bool fuse, wg_form form, const wg_limits *limits, wg_err *err) {

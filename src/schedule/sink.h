@@ -17,7 +17,7 @@ struct wg_planner {
     int limit;
     wg_form form;
     const wg_limits *limits;
-    bool sums;      /* products that are added up come together */
+    wg_sums sums;
     bool share;     /* steps that can share a launch are brought together */
     bool too_large; /* the last plan failed because a group fits no kernel */
 };

@@ -181,7 +181,8 @@ static bool pays(const wg_partition *p, const wg_group *from, const wg_group *in
     wg_product m;
     wg_sum_describe(p->problem, from, from->nmore, &m);
     *gain = from->gain + 3 * bytes + WG_LAUNCH_TOLL; /* written, read, kept meanwhile */
-    return held_bytes(p, from, wg_sum_task(into, 0)) <= *gain && !loses_width(p, from, &m, bytes);
+    int64_t most = p->sums == WG_SUMS_IN_PLACE ? bytes : *gain;
+    return held_bytes(p, from, wg_sum_task(into, 0)) <= most && !loses_width(p, from, &m, bytes);
 }
 
 /* The entries of both, those of the first before: a float that both compute is computed there. */
