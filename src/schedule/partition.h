@@ -60,7 +60,8 @@ typedef struct wg_group {
     wg_prologue operand[2]; /* of a product */
     wg_addend *more;        /* and of those that are computed behind it */
     size_t nmore, more_cap;
-    int64_t gain; /* bytes that they save by it */
+    int64_t gain;    /* bytes that they save by it */
+    int more_params; /* their own, of the kernel's */
 } wg_group;
 
 typedef struct wg_place {

@@ -4,9 +4,10 @@
 
 #include "schedule/geometry.h"
 
-/* Operands of a kernel; of one that adds up products, which stores little else than their sum. */
-enum { WG_READ_LIMIT = 16, WG_SUM_READ_LIMIT = 20 };
-static inline int wg_place_read_limit(const wg_group *g) { return g->nmore ? WG_SUM_READ_LIMIT : WG_READ_LIMIT; }
+enum { WG_READ_LIMIT = 16 }; /* operands of a kernel */
+
+/* The same of a group, which may add up products: those have operands and parameters that leave less room for others. */
+int wg_place_read_limit(const wg_group *g);
 
 /* What a task would add to a group: instructions, reads from memory. */
 typedef struct wg_place_demand {

@@ -1,6 +1,7 @@
 /* Lowering a product: its operands, where they have no bytes, and what joined it. */
 #include "base/alloc.h"
 #include "schedule/axes.h"
+#include "schedule/place.h"
 #include "schedule/sums.h"
 #include "tensor/dtype.h"
 
@@ -151,7 +152,9 @@ bool wg_lower_product(const wg_partition *p, int group, bool scratch, wg_lowered
     if (!out->failed) {
         wg_lower_entries(&l, true, SIZE_MAX);
     }
-    out->failed =
-        out->failed || out->nparams + own_params(p, g, out) > WG_MAX_PARAMS || (out->nmore > 0 && !one_waits(out));
+    /* Devices take as many arguments as a kernel of 16 buffers has at most. */
+    int over = out->nmore > 0 && out->nbuffers > WG_READ_LIMIT ? out->nbuffers - WG_READ_LIMIT : 0;
+    out->failed = out->failed || out->nparams + own_params(p, g, out) > WG_MAX_PARAMS - over ||
+                  (out->nmore > 0 && !one_waits(out));
     return !out->failed;
 }

@@ -7,8 +7,6 @@
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
-enum { PARAMS = 52 /* of a kernel, that products behind the first may take */ };
-
 /* ---- a group's products ------------------------------------------------------------------------------------------------- */
 
 int wg_sum_task(const wg_group *g, size_t t) { return t ? g->more[t - 1].task : g->entries[0].task; }
@@ -160,10 +158,10 @@ static int params_of(const wg_partition *p, const wg_group *a, const wg_group *b
 
 /* Whether both kernels find room in one, which does d more. */
 static bool have_room(const wg_partition *p, const wg_group *a, const wg_group *b, const wg_place_demand *d) {
-    size_t products = a->nmore + b->nmore + 2;
+    const wg_group joined = {.nmore = a->nmore + b->nmore + 1, .more_params = params_of(p, a, b)};
     int reads = (int)(a->nreads + b->nreads) + d->reads - 1;
-    return products <= WG_MAX_TERMS && a->cost + b->cost + d->cost <= p->limit && reads <= WG_SUM_READ_LIMIT &&
-           params_of(p, a, b) <= PARAMS;
+    return joined.nmore < WG_MAX_TERMS && a->cost + b->cost + d->cost <= p->limit &&
+           reads <= wg_place_read_limit(&joined);
 }
 
 /* What waits in registers is of the products' type, and lies as they do. */
@@ -218,7 +216,7 @@ static bool join_reads(wg_group *a, wg_group *b) {
 /* Puts the products of one group before the only one of another. */
 static void move(wg_partition *p, int from, int into, int64_t gain) {
     wg_group *a = &p->groups[from], *b = &p->groups[into];
-    int second = wg_sum_task(b, 0);
+    int second = wg_sum_task(b, 0), params = params_of(p, a, b);
     if (!WG_RESERVE(a->more, a->nmore, a->more_cap) || !join_reads(a, b) || !join_entries(p, from, into)) {
         p->failed = true;
         return;
@@ -230,6 +228,7 @@ static void move(wg_partition *p, int from, int into, int64_t gain) {
     joined.read_cap = b->read_cap;
     joined.cost += b->cost;
     joined.gain = gain;
+    joined.more_params = params;
     *a = (wg_group){.kind = a->kind, .space = a->space, .reads = a->reads, .entries = b->entries};
     *b = joined;
     for (size_t i = 0; i < b->nentries; i++) {
@@ -245,7 +244,8 @@ void wg_sum_bring(wg_partition *p, int group, int task, const wg_place_demand *d
     for (int k = 0; p->sums && k < t->node->nin; k++) {
         int ref = t->in[k].ref, from = ref < 0 ? -1 : p->places[ref].group;
         const wg_group *g = &p->groups[group];
-        if (wg_place_floats(p, ref) && p->readers[ref] == 1) {
+        /* A float of one number is computed once for the kernel, before there is any product. */
+        if (wg_place_floats(p, ref) && p->readers[ref] == 1 && wg_numel_of(p->problem->tasks[ref].node->shape) > 1) {
             wg_sum_bring(p, group, ref, d);
         }
         int64_t gain;
