@@ -10,6 +10,7 @@
  *
  * In the templates $x stands for a word of the text at hand, see the tables of words below.
  */
+#include "kernels/gemm_loops.h"
 #include "kernels/gemm_tile.h"
 
 #include <stdio.h>
@@ -127,30 +128,25 @@ static const char *memory_of(const wg_gemm_operand *o, wg_gemm_type type) {
     return o->widen ? "ushort" : TYPES[type].calc;
 }
 
-/* The name of what makes or packs an operand. */
-typedef struct suffix {
-    char s[8];
-} suffix;
-
-static suffix suffix_of(int term, int operand) {
-    suffix x;
-    snprintf(x.s, sizeof x.s, term ? "_%c%d" : "_%c", operand == 0 ? 'a' : 'b', term);
-    return x;
-}
-
-/* The first product whose operand lies in memory, as all that do are packed alike; -1: there is none. */
-static int first_lying(const wg_gemm_print *print, int terms, int operand) {
-    int t = 0;
-    while (t < terms && !print->operand[t][operand].buffer)
-        t++;
-    return t < terms ? t : -1;
+/* The kernel's loops down to a product, and what waits between them. Operands that lie in memory do so as one type. */
+static void print_loops(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print, wg_str *waits) {
+    const char *memory[2] = {NULL, NULL};
+    for (int o = 0; o < 2; o++) {
+        int first = wg_gemm_first_lying(print, text->terms, o);
+        memory[o] = first < 0 ? NULL : memory_of(&print->operand[first][o], text->type);
+    }
+    wg_gemm_print_block_loop(out, text, print);
+    wg_str_add(out, wg_str_text(waits));
+    out->failed = out->failed || waits->failed;
+    wg_str_free(waits);
+    wg_gemm_print_term_loop(out, text, print, memory);
 }
 
 /* panels: how many are packed at a time; kc: the most that k goes on in one. */
 static void print_pack(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, int term, int operand, int width,
                        int distance, int panels, int kc) {
     const wg_gemm_operand *o = &print->operand[term][operand];
-    const suffix name = suffix_of(term, operand);
+    const wg_gemm_suffix name = wg_gemm_suffix_of(term, operand);
     char same[24]; /* a conversion that changes nothing */
     snprintf(same, sizeof same, "convert_%s", TYPES[type].vector);
     word w[] = {{'V', TYPES[type].value, 0},
@@ -220,100 +216,6 @@ static void print_micro(wg_str *out, const wg_gemm_print *print, wg_gemm_type ty
     wg_str_addf(out, "}\n\n");
 }
 
-/* A parameter of a product: p.v[...], or where there are several, one after the other, p.v[at + ...]. */
-typedef struct param {
-    char s[32];
-} param;
-
-static param param_of(const wg_gemm_print *print, int terms, int place) {
-    param x;
-    if (terms == 1)
-        snprintf(x.s, sizeof x.s, "p.v[%d]", print->base + place);
-    else
-        snprintf(x.s, sizeof x.s, "p.v[at + %d]", place - WG_GEMM_P_LAYOUT);
-    return x;
-}
-
-typedef struct named {
-    const char *name;
-    int place;
-} named;
-
-static void print_named(wg_str *out, const wg_gemm_print *print, int terms, const named *names, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        wg_str_addf(out, "    const i64 %s = %s;\n", names[i].name, param_of(print, terms, names[i].place).s);
-}
-
-/* Sizes and strides of a product. */
-static void print_layout(wg_str *out, const wg_gemm_print *print, int terms) {
-    static const named names[] = {
-        {"k", WG_GEMM_P_K},         {"a_row", WG_GEMM_P_A_ROW}, {"a_col", WG_GEMM_P_A_COL}, {"b_row", WG_GEMM_P_B_ROW},
-        {"b_col", WG_GEMM_P_B_COL}, {"dim1", WG_GEMM_P_DIM1},   {"dim2", WG_GEMM_P_DIM2},
-    };
-    print_named(out, print, terms, names, sizeof names / sizeof names[0]);
-}
-
-/* Where the piece under way starts in the batch and in the operands. */
-static void print_start(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
-    static const struct {
-        const char *name, *start;
-        int batch;
-    } operands[] = {{"a", "i0 * a_row", WG_GEMM_P_A_BATCH}, {"b", "j0 * b_col", WG_GEMM_P_B_BATCH}};
-    wg_str_add(out, "        const i64 z2 = z % dim2, z1 = z / dim2 % dim1, z0 = z / dim2 / dim1;\n");
-    for (int i = 0; i < 2; i++) {
-        int first = first_lying(print, text->terms, i), place = print->base + wg_gemm_start(0) + i;
-        if (first < 0) continue;
-        const char *type = memory_of(&print->operand[first][i], text->type);
-        wg_str_addf(out, "        GLOBAL const %s *%s = (GLOBAL const %s *)", type, operands[i].name, type);
-        if (text->terms == 1) {
-            wg_str_addf(out, "%s + (p.v[%d]", print->operand[0][i].buffer, place);
-        } else {
-            wg_str_add(out, "(");
-            for (int t = first + 1; t < text->terms; t++)
-                if (print->operand[t][i].buffer) wg_str_addf(out, "term == %d ? %s : ", t, print->operand[t][i].buffer);
-            wg_str_addf(out, "%s) + (p.v[%d + term * %d]", print->operand[first][i].buffer, place, WG_GEMM_START);
-        }
-        for (int d = 0; d < 3; d++)
-            wg_str_addf(out, " + z%d * %s", d, param_of(print, text->terms, operands[i].batch + d).s);
-        wg_str_addf(out, " + %s);\n", operands[i].start);
-    }
-}
-
-/* The start of either kernel: parameters by name, then the loop over the blocks of C this group computes. */
-static void print_block_loop(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
-    static const named names[] = {
-        {"m", WG_GEMM_P_M},
-        {"n", WG_GEMM_P_N},
-        {"block_m", WG_GEMM_P_BLOCK_M},
-        {"block_n", WG_GEMM_P_BLOCK_N},
-        {"groups", WG_GEMM_P_GROUPS},
-    };
-    print_named(out, print, 1, names, sizeof names / sizeof names[0]);
-    if (text->terms == 1) print_layout(out, print, 1);
-    wg_str_addf(out,
-                "    const i64 blocks_m = (m + block_m - 1) / block_m, blocks_n = (n + block_n - 1) / block_n;\n"
-                "    const i64 blocks = blocks_m * blocks_n * p.v[%d];\n"
-                "    const i64 end = (GRP(0) + 1) * blocks / groups;\n"
-                "    for (i64 block = GRP(0) * blocks / groups; block < end; block++) {\n"
-                "        const i64 j0 = block %% blocks_n * block_n, i0 = block / blocks_n %% blocks_m * block_m;\n"
-                "        const i64 z = block / (blocks_n * blocks_m);\n",
-                print->base + WG_GEMM_P_BATCHES);
-}
-
-/* The start of a product of several: its layout is at p.v[at]. */
-static void print_term_loop(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
-    if (text->terms > 1) {
-        wg_str_addf(out,
-                    "#pragma unroll 1\n    for (int term = 0; term < %d; term++) {\n    const int at = ", text->terms);
-        for (int t = text->terms - 1; t > 0; t--)
-            if (text->layout[t] != text->layout[0])
-                wg_str_addf(out, "term == %d ? %d : ", t, print->base + text->layout[t]);
-        wg_str_addf(out, "%d;\n", print->base + text->layout[0]);
-        print_layout(out, print, text->terms);
-    }
-    print_start(out, text, print);
-}
-
 static const char SIMD_HEAD[] = "KERNEL_GROUP(1, 1, 1) $N($P)\n"
                                 "{\n"
                                 "    $T pa[$Z] __attribute__((aligned(64)));\n"
@@ -365,12 +267,12 @@ static void print_pack_call(wg_str *out, const wg_gemm_text *text, const wg_gemm
     static const char *const made[] = {"$N_fill%s($G, z, i0 + i, k0", "$N_fill%s($G, z, j0 + j, k0"};
     static const char *const rest[] = {", min(rows - i, (i64)$Y * $R), kc, pa + i / $R * $I);\n",
                                        ", min(cols - j, (i64)$Q * $W), kc, pb);\n"};
-    int first = first_lying(print, text->terms, operand), last = text->terms - 1;
+    int first = wg_gemm_first_lying(print, text->terms, operand), last = text->terms - 1;
     char call[96];
     for (int t = 0; t <= last; t++) {
         if (print->operand[t][operand].buffer) continue;
         bool others = first >= 0 || t < last;
-        snprintf(call, sizeof call, made[operand], suffix_of(t, operand).s);
+        snprintf(call, sizeof call, made[operand], wg_gemm_suffix_of(t, operand).s);
         if (others) wg_str_addf(out, "                    if (term == %d)\n", t);
         wg_str_add(out, "                    ");
         expand(out, call, w);
@@ -378,7 +280,7 @@ static void print_pack_call(wg_str *out, const wg_gemm_text *text, const wg_gemm
         if (others) wg_str_add(out, "                    else\n");
     }
     if (first < 0) return;
-    snprintf(call, sizeof call, lying[operand], suffix_of(first, operand).s);
+    snprintf(call, sizeof call, lying[operand], wg_gemm_suffix_of(first, operand).s);
     wg_str_add(out, "                    ");
     expand(out, call, w);
     expand(out, rest[operand], w);
@@ -387,7 +289,7 @@ static void print_pack_call(wg_str *out, const wg_gemm_text *text, const wg_gemm
 /* All that packs an operand of any of the products. */
 static void print_packs(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print, wg_gemm_tile t, int operand,
                         int distance) {
-    int first = first_lying(print, text->terms, operand);
+    int first = wg_gemm_first_lying(print, text->terms, operand);
     for (int i = 0; i < text->terms; i++)
         if (i == first || !print->operand[i][operand].buffer)
             print_pack(out, print, text->type, i, operand, operand == 0 ? t.mr : t.panel, distance,
@@ -399,10 +301,11 @@ static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
     const int a_panel = t.mr * t.kc + WG_GEMM_PAD, b_panel = t.panel * t.kc + WG_GEMM_PAD;
     const bool sum = text->terms > 1;
     const char *calc = TYPES[text->type].calc;
-    char wait[24];
-    snprintf(wait, sizeof wait, ", h += %d", t.mr * t.panel);
-    const param block_k = param_of(print, text->terms, WG_GEMM_P_BLOCK_K),
-                keep = param_of(print, text->terms, WG_GEMM_P_KEEP);
+    char step[24];
+    snprintf(step, sizeof step, ", h += %d", t.mr * t.panel);
+    wg_str wait = {0};
+    const wg_gemm_param block_k = wg_gemm_param_of(print, text->terms, WG_GEMM_P_BLOCK_K),
+                        keep = wg_gemm_param_of(print, text->terms, WG_GEMM_P_KEEP);
     const word w[] = {
         {'N', print->name, 0},
         {'T', calc, 0},
@@ -414,7 +317,7 @@ static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
         {'B', block_k.s, 0},
         {'K', keep.s, 0},
         {'H', sum ? ", *h = ph" : "", 0},
-        {'J', sum ? wait : "", 0},
+        {'J', sum ? step : "", 0},
         {'E', NULL, text->terms - 1},
         {'Z', NULL, t.block_m / t.mr * a_panel},
         {'I', NULL, a_panel},
@@ -431,11 +334,10 @@ static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
     expand(out, SIMD_HEAD, w);
     wg_str_addf(out, "    GLOBAL %s *pc = (GLOBAL %s *)%s + p.v[%d] + GRP(0) * p.v[%d];\n", calc, calc, print->scratch,
                 print->base + WG_GEMM_P_SCRATCH_OFFSET, print->base + WG_GEMM_P_SCRATCH_STEP);
-    print_block_loop(out, text, print);
     if (sum)
-        wg_str_addf(out, "        GLOBAL %s *ph = pc + p.v[%d] - block_m * block_n;\n", calc,
+        wg_str_addf(&wait, "        GLOBAL %s *ph = pc + p.v[%d] - block_m * block_n;\n", calc,
                     print->base + WG_GEMM_P_SCRATCH_STEP);
-    print_term_loop(out, text, print);
+    print_loops(out, text, print, &wait);
     expand(out, SIMD_BODY, w);
     print_pack_call(out, text, print, 0, w);
     expand(out, SIMD_B, w);
@@ -510,13 +412,13 @@ static const char SIMT_HELD[] = "        $M held[4][4];\n"
 /* The loads of an operand's element, of each product. */
 static void print_element(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print, int operand) {
     const char *at = operand == 0 ? "i0 + ai" : "j0 + bj", *k = operand == 0 ? "k0 + ak" : "k0 + bk";
-    int first = first_lying(print, text->terms, operand), last = text->terms - 1;
+    int first = wg_gemm_first_lying(print, text->terms, operand), last = text->terms - 1;
     for (int t = 0; t <= last; t++) {
         const wg_gemm_operand *o = &print->operand[t][operand];
         if (o->buffer) continue;
         if (first >= 0 || t < last) wg_str_addf(out, "term == %d ? ", t);
-        wg_str_addf(out, "(%s)%s%s(%s, z, %s, %s)", TYPES[text->type].calc, print->name, suffix_of(t, operand).s,
-                    print->args, o->across ? k : at, o->across ? at : k);
+        wg_str_addf(out, "(%s)%s%s(%s, z, %s, %s)", TYPES[text->type].calc, print->name,
+                    wg_gemm_suffix_of(t, operand).s, print->args, o->across ? k : at, o->across ? at : k);
         if (first >= 0 || t < last) wg_str_add(out, " : ");
     }
     if (first >= 0) {
@@ -528,7 +430,7 @@ static void print_element(wg_str *out, const wg_gemm_text *text, const wg_gemm_p
 
 /* Whether an operand's neighbours lie along the sum. */
 static void print_along(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print, int operand) {
-    int first = first_lying(print, text->terms, operand), last = text->terms - 1;
+    int first = wg_gemm_first_lying(print, text->terms, operand), last = text->terms - 1;
     wg_str_add(out, "(");
     for (int t = 0; t <= last; t++) {
         const wg_gemm_operand *o = &print->operand[t][operand];
@@ -543,7 +445,7 @@ static void print_along(wg_str *out, const wg_gemm_text *text, const wg_gemm_pri
 
 static void print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
     const bool sum = text->terms > 1;
-    wg_str element[2] = {{0}, {0}}, along[2] = {{0}, {0}};
+    wg_str element[2] = {{0}, {0}}, along[2] = {{0}, {0}}, held = {0};
     for (int o = 0; o < 2; o++) {
         print_element(&element[o], text, print, o);
         print_along(&along[o], text, print, o);
@@ -563,9 +465,8 @@ static void print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
         {'F', TYPES[text->type].real ? "fma(x[r], y[c], acc[r][c])" : "x[r] * y[c] + acc[r][c]", 0},
     };
     expand(out, SIMT_HEAD, w);
-    print_block_loop(out, text, print);
-    if (sum) expand(out, SIMT_HELD, w);
-    print_term_loop(out, text, print);
+    if (sum) expand(&held, SIMT_HELD, w);
+    print_loops(out, text, print, &held);
     expand(out, SIMT_BODY, w);
     if (sum) expand(out, SIMT_PART, w);
     expand(out, SIMT_LAST, w);
