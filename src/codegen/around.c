@@ -82,7 +82,7 @@ static void mark_part(const wg_text *t, int part, const int *depth, int wanted, 
 
 static void print_part(wg_text *t, int part, const int *depth, const int *carried, int indent) {
     const wg_loop *loop = &t->l->loop;
-    bool need[WG_MAX_INSTS];
+    bool need[WG_MAX_INSTS] = {false};
     int product = wg_sum_inst(t->l, part), waits = part ? carried[part - 1] : -1;
     mark_part(t, part, depth, part < t->l->nmore ? carried[part] : -1, waits, need);
     for (int i = 0; i < loop->ninsts; i++) {

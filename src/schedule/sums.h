@@ -23,8 +23,8 @@ int wg_sum_task(const wg_group *g, size_t t);
 const wg_prologue *wg_sum_operand(const wg_group *g, size_t t, int k);
 /* The product of a group with that task, -1. */
 int wg_sum_number(const wg_group *g, int task);
-/* A product of the group, with no strides where it makes its operand. In product.c. */
-void wg_sum_describe(const wg_problem *p, const wg_group *g, size_t t, wg_product *out);
+/* A product of the group by its number, with no strides where it makes its operand. In product.c. */
+void wg_sum_describe(const wg_problem *p, const wg_group *g, size_t number, wg_product *m);
 /* Whether the two agree in all but where they start. */
 bool wg_same_layout(const wg_product *a, const wg_product *b);
 
