@@ -1,6 +1,6 @@
 /* What a product takes along, in both forms: functions that make its operands, and one that takes its results. */
 #include "codegen/text.h"
-#include "schedule/sums.h"
+#include "schedule/terms.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -83,7 +83,7 @@ static void mark_part(const wg_text *t, int part, const int *depth, int wanted, 
 static void print_part(wg_text *t, int part, const int *depth, const int *carried, int indent) {
     const wg_loop *loop = &t->l->loop;
     bool need[WG_MAX_INSTS] = {false};
-    int product = wg_sum_inst(t->l, part), waits = part ? carried[part - 1] : -1;
+    int product = wg_terms_inst(t->l, part), waits = part ? carried[part - 1] : -1;
     mark_part(t, part, depth, part < t->l->nmore ? carried[part] : -1, waits, need);
     for (int i = 0; i < loop->ninsts; i++) {
         if (need[i] && i != product && i != waits) {
@@ -97,13 +97,13 @@ static void print_sum(wg_text *t) {
     const char *type = wg_text_register(t->l->loop.inst[0].dtype);
     int depth[WG_MAX_INSTS], carried[WG_MAX_TERMS], last = t->l->nmore;
     char more[64];
-    wg_sum_depths(t->l, depth);
-    wg_sum_carried(t->l, depth, carried);
+    wg_terms_depths(t->l, depth);
+    wg_terms_carried(t->l, depth, carried);
     snprintf(more, sizeof more, ", %s product, %s waits", type, type);
     open_function(t, type, "part", more);
     for (int part = 0; part < last; part++) {
         wg_str_addf(&t->body, "    if (term == %d) {\n        const %s x%d = product;\n", part, type,
-                    wg_sum_inst(t->l, part));
+                    wg_terms_inst(t->l, part));
         if (part > 0) {
             wg_str_addf(&t->body, "        const %s x%d = waits;\n", type, carried[part - 1]);
         }
@@ -111,7 +111,7 @@ static void print_sum(wg_text *t) {
         wg_str_addf(&t->body, "        return x%d;\n    }\n", carried[part]);
     }
     wg_str_add(&t->body, "    return product;\n}\n");
-    snprintf(more, sizeof more, ", %s x%d, %s x%d", type, wg_sum_inst(t->l, last), type, carried[last - 1]);
+    snprintf(more, sizeof more, ", %s x%d, %s x%d", type, wg_terms_inst(t->l, last), type, carried[last - 1]);
     open_function(t, "void", "epilogue", more);
     print_part(t, last, depth, carried, 4);
     wg_text_stores(t, 0, false, 4);

@@ -22,7 +22,7 @@ typedef struct wg_product {
     int64_t a_offset, a_row, a_col, b_offset, b_row, b_col;
 } wg_product;
 
-/* A product that is computed behind the first in the same kernel: see sums.h. */
+/* A product that is computed behind the first in the same kernel: see terms.h. */
 typedef struct wg_term {
     wg_product product;
     int operand[2],

@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "schedule/place.h"
 #include "schedule/prologue.h"
-#include "schedule/sums.h"
+#include "schedule/terms.h"
 #include "tensor/shape.h"
 
 enum {
@@ -74,7 +74,7 @@ static bool join(wg_partition *p, int group, int task) {
     if (is_apart(p, group) || (p->groups[group].kind == WG_GROUP_MATMUL && t->node->op->elsewhere)) {
         return false;
     }
-    wg_sum_bring(p, group, task, &d);
+    wg_terms_bring(p, group, task, &d);
     wg_place_make_way(p, group, task, level);
     wg_place_put(p, group, task, level);
     p->places[task].group = group;
@@ -318,7 +318,7 @@ bool wg_partition_make(const wg_problem *p, int limit, const wg_limits *limits, 
     *out = (wg_partition){.problem = p, .limit = limit, .limits = limits, .sink = sink, .sums = sums};
     out->places = wg_mem_alloc(p->ntasks * sizeof *out->places);
     out->leaf_recent = wg_mem_alloc(p->nleaves * sizeof *out->leaf_recent);
-    if (!out->places || !out->leaf_recent || !wg_sum_begin(out)) {
+    if (!out->places || !out->leaf_recent || !wg_terms_begin(out)) {
         return false;
     }
     for (size_t i = 0; i < p->ntasks; i++) {

@@ -40,7 +40,7 @@ typedef struct wg_prologue {
     size_t nentries, entry_cap;
 } wg_prologue;
 
-/* A product that came to a group from one of its own, and follows the first: see sums.h. */
+/* A product that came to a group from one of its own, and follows the first: see terms.h. */
 typedef struct wg_addend {
     int task;
     wg_prologue operand[2];

@@ -6,7 +6,7 @@
 #include "schedule/memory.h"
 #include "schedule/share.h"
 #include "schedule/sink.h"
-#include "schedule/sums.h"
+#include "schedule/terms.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -59,9 +59,9 @@ static size_t add_ops(const wg_partition *part, const wg_entry *entries, size_t 
 static void describe_ops(const wg_partition *part, const wg_group *g, wg_step *s) {
     size_t at = 0;
     for (size_t i = 0; i < g->nentries; i++) {
-        int product = g->kind == WG_GROUP_MATMUL ? wg_sum_number(g, g->entries[i].task) : -1;
+        int product = g->kind == WG_GROUP_MATMUL ? wg_terms_number(g, g->entries[i].task) : -1;
         for (int k = 0; product >= 0 && k < 2; k++) {
-            const wg_prologue *o = wg_sum_operand(g, (size_t)product, k);
+            const wg_prologue *o = wg_terms_operand(g, (size_t)product, k);
             at = add_ops(part, o->entries, o->nentries, at, s);
         }
         at = add_ops(part, &g->entries[i], 1, at, s);
@@ -82,7 +82,7 @@ static bool make_step(const wg_partition *part, int group, wg_form form, const w
     case WG_GROUP_LOOP:
         return wg_lower_loop(part, group, form == WG_SIMD ? limits->cache_bytes : SIZE_MAX, &s->l);
     case WG_GROUP_MATMUL:
-        wg_sum_describe(p, g, 0, &s->product);
+        wg_terms_describe(p, g, 0, &s->product);
         if (!wg_lower_product(part, group, form == WG_SIMD, &s->l)) {
             return false;
         }

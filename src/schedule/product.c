@@ -2,7 +2,7 @@
 #include "base/alloc.h"
 #include "schedule/axes.h"
 #include "schedule/place.h"
-#include "schedule/sums.h"
+#include "schedule/terms.h"
 #include "tensor/dtype.h"
 
 /* Adjacent batch dims that both operands step through evenly become one. */
@@ -24,15 +24,15 @@ static void merge_batch(wg_product *m) {
     m->rank = out;
 }
 
-void wg_sum_describe(const wg_problem *p, const wg_group *g, size_t number, wg_product *m) {
-    const wg_task *t = &p->tasks[wg_sum_task(g, number)];
+void wg_terms_describe(const wg_problem *p, const wg_group *g, size_t number, wg_product *m) {
+    const wg_task *t = &p->tasks[wg_terms_task(g, number)];
     wg_view a, b;
     wg_operand_view(p, t, 0, &a);
     wg_operand_view(p, t, 1, &b);
     int r = a.shape.rank;
     const wg_shape *out = t->node->shape;
     *m = (wg_product){.m = a.shape.dim[r - 2], .k = a.shape.dim[r - 1], .n = b.shape.dim[r - 1], .rank = r - 2};
-    bool a_lies = wg_sum_operand(g, number, 0)->nentries == 0, b_lies = wg_sum_operand(g, number, 1)->nentries == 0;
+    bool a_lies = wg_terms_operand(g, number, 0)->nentries == 0, b_lies = wg_terms_operand(g, number, 1)->nentries == 0;
     for (int i = 0; i < r - 2; i++) {
         m->batch[i] = out->dim[i];
         m->a_batch[i] = a.shape.dim[i] == 1 || !a_lies ? 0 : a.stride[i];
@@ -66,10 +66,10 @@ static place place_of(wg_lowered *out, size_t t, int k) {
 
 /* Operand k of product t: a buffer, or the loop that makes it. */
 static void lower_operand(const wg_partition *p, int group, size_t t, int k, wg_lowered *out) {
-    const wg_prologue *o = wg_sum_operand(&p->groups[group], t, k);
+    const wg_prologue *o = wg_terms_operand(&p->groups[group], t, k);
     place to = place_of(out, t, k);
     if (o->nentries == 0) {
-        int ref = p->problem->tasks[wg_sum_task(&p->groups[group], t)].in[k].ref;
+        int ref = p->problem->tasks[wg_terms_task(&p->groups[group], t)].in[k].ref;
         const wg_node *n = ref < 0 ? p->problem->leaves[~ref].node : p->problem->tasks[ref].node;
         int slot = ref < 0 ? wg_slot_leaf(~ref) : wg_slot_task(p->problem, ref);
         /* A buffer of its own, so that a product of one tensor with itself is no other text. */
@@ -106,7 +106,7 @@ static void begin_more(const wg_partition *p, const wg_group *g, wg_lowered *out
     out->failed = out->no_memory = g->nmore && !out->more;
     for (size_t t = 1; !out->failed && t <= g->nmore; t++) {
         wg_term *m = &out->more[out->nmore++];
-        wg_sum_describe(p->problem, g, t, &m->product);
+        wg_terms_describe(p->problem, g, t, &m->product);
         m->operand[0] = m->operand[1] = -1;
     }
 }
@@ -115,7 +115,7 @@ static void begin_more(const wg_partition *p, const wg_group *g, wg_lowered *out
 static int own_params(const wg_partition *p, const wg_group *g, const wg_lowered *l) {
     wg_product first;
     int params = WG_PRODUCT_PARAMS;
-    wg_sum_describe(p->problem, g, 0, &first);
+    wg_terms_describe(p->problem, g, 0, &first);
     for (int t = 0; t < l->nmore; t++) {
         bool found = wg_same_layout(&first, &l->more[t].product);
         for (int o = 0; o < t && !found; o++) {
@@ -128,8 +128,8 @@ static int own_params(const wg_partition *p, const wg_group *g, const wg_lowered
 
 static bool one_waits(const wg_lowered *l) {
     int depth[WG_MAX_INSTS], carried[WG_MAX_TERMS];
-    wg_sum_depths(l, depth);
-    return wg_sum_carried(l, depth, carried);
+    wg_terms_depths(l, depth);
+    return wg_terms_carried(l, depth, carried);
 }
 
 bool wg_lower_product(const wg_partition *p, int group, bool scratch, wg_lowered *out) {

@@ -1,5 +1,5 @@
 /* Products that are added up in one kernel: which move together, and what waits between them. */
-#include "schedule/sums.h"
+#include "schedule/terms.h"
 
 #include "base/alloc.h"
 #include "schedule/queues.h"
@@ -9,15 +9,15 @@
 
 /* ---- a group's products ------------------------------------------------------------------------------------------------- */
 
-int wg_sum_task(const wg_group *g, size_t t) { return t ? g->more[t - 1].task : g->entries[0].task; }
+int wg_terms_task(const wg_group *g, size_t t) { return t ? g->more[t - 1].task : g->entries[0].task; }
 
-const wg_prologue *wg_sum_operand(const wg_group *g, size_t t, int k) {
+const wg_prologue *wg_terms_operand(const wg_group *g, size_t t, int k) {
     return t ? &g->more[t - 1].operand[k] : &g->operand[k];
 }
 
-int wg_sum_number(const wg_group *g, int task) {
+int wg_terms_number(const wg_group *g, int task) {
     for (size_t t = 0; t <= g->nmore; t++) {
-        if (wg_sum_task(g, t) == task) {
+        if (wg_terms_task(g, t) == task) {
             return (int)t;
         }
     }
@@ -39,7 +39,7 @@ static int *last_reader(const wg_partition *p, int ref) {
     return &p->last_reader[ref < 0 ? (int)p->problem->ntasks + ~ref : ref];
 }
 
-bool wg_sum_begin(wg_partition *p) {
+bool wg_terms_begin(wg_partition *p) {
     const wg_problem *q = p->problem;
     p->readers = wg_mem_zalloc((q->ntasks + 1) * sizeof *p->readers);
     p->last_reader = wg_mem_alloc((q->ntasks + q->nleaves + 1) * sizeof *p->last_reader);
@@ -116,7 +116,7 @@ static int64_t held_bytes(const wg_partition *p, const wg_group *g, int until) {
     int64_t bytes = held_entries(p, g, g->entries, g->nentries, until);
     for (size_t t = 0; t <= g->nmore; t++) {
         for (int k = 0; k < 2; k++) {
-            const wg_prologue *o = wg_sum_operand(g, t, k);
+            const wg_prologue *o = wg_terms_operand(g, t, k);
             bytes += held_entries(p, g, o->entries, o->nentries, until);
         }
     }
@@ -145,7 +145,7 @@ static int params_of(const wg_partition *p, const wg_group *a, const wg_group *b
     for (int i = 0; i < 2; i++) {
         const wg_group *g = i ? b : a;
         for (size_t t = 0; t <= g->nmore; t++, n++) {
-            wg_sum_describe(p->problem, g, t, &m[n]);
+            wg_terms_describe(p->problem, g, t, &m[n]);
             bool found = false;
             for (int o = 0; o < n && !found; o++) {
                 found = wg_same_layout(&m[o], &m[n]);
@@ -166,9 +166,9 @@ static bool have_room(const wg_partition *p, const wg_group *a, const wg_group *
 
 /* What waits in registers is of the products' type, and lies as they do. */
 static bool can_wait(const wg_partition *p, const wg_group *a, const wg_group *b, const wg_task *t, int k) {
-    const wg_node *first = p->problem->tasks[wg_sum_task(a, 0)].node, *n = p->problem->tasks[t->in[k].ref].node;
+    const wg_node *first = p->problem->tasks[wg_terms_task(a, 0)].node, *n = p->problem->tasks[t->in[k].ref].node;
     wg_view w;
-    return first->dtype == p->problem->tasks[wg_sum_task(b, 0)].node->dtype &&
+    return first->dtype == p->problem->tasks[wg_terms_task(b, 0)].node->dtype &&
            wg_dtype_compute((wg_dtype)n->dtype) == wg_dtype_compute((wg_dtype)first->dtype) &&
            wg_shape_equal(&a->space, &b->space) && wg_operand_view(p->problem, t, k, &w) && wg_view_aligned(&w, n) &&
            !(t->node->op->elsewhere >> k & 1);
@@ -177,10 +177,10 @@ static bool can_wait(const wg_partition *p, const wg_group *a, const wg_group *b
 static bool pays(const wg_partition *p, const wg_group *from, const wg_group *into, int result, int64_t *gain) {
     int64_t bytes = bytes_of(p->problem->tasks[result].node);
     wg_product m;
-    wg_sum_describe(p->problem, from, from->nmore, &m);
+    wg_terms_describe(p->problem, from, from->nmore, &m);
     *gain = from->gain + 3 * bytes + WG_LAUNCH_TOLL; /* written, read, kept meanwhile */
     int64_t most = p->sums == WG_SUMS_IN_PLACE ? bytes : *gain;
-    return held_bytes(p, from, wg_sum_task(into, 0)) <= most && !loses_width(p, from, &m, bytes);
+    return held_bytes(p, from, wg_terms_task(into, 0)) <= most && !loses_width(p, from, &m, bytes);
 }
 
 /* The entries of both, those of the first before: a float that both compute is computed there. */
@@ -216,7 +216,7 @@ static bool join_reads(wg_group *a, wg_group *b) {
 /* Puts the products of one group before the only one of another. */
 static void move(wg_partition *p, int from, int into, int64_t gain) {
     wg_group *a = &p->groups[from], *b = &p->groups[into];
-    int second = wg_sum_task(b, 0), params = params_of(p, a, b);
+    int second = wg_terms_task(b, 0), params = params_of(p, a, b);
     if (!WG_RESERVE(a->more, a->nmore, a->more_cap) || !join_reads(a, b) || !join_entries(p, from, into)) {
         p->failed = true;
         return;
@@ -239,14 +239,14 @@ static void move(wg_partition *p, int from, int into, int64_t gain) {
     p->nsums++;
 }
 
-void wg_sum_bring(wg_partition *p, int group, int task, const wg_place_demand *d) {
+void wg_terms_bring(wg_partition *p, int group, int task, const wg_place_demand *d) {
     const wg_task *t = &p->problem->tasks[task];
     for (int k = 0; p->sums && k < t->node->nin; k++) {
         int ref = t->in[k].ref, from = ref < 0 ? -1 : p->places[ref].group;
         const wg_group *g = &p->groups[group];
         /* A float of one number is computed once for the kernel, before there is any product. */
         if (wg_place_floats(p, ref) && p->readers[ref] == 1 && wg_numel_of(p->problem->tasks[ref].node->shape) > 1) {
-            wg_sum_bring(p, group, ref, d);
+            wg_terms_bring(p, group, ref, d);
         }
         int64_t gain;
         if (from >= 0 && from != group && g->kind == WG_GROUP_MATMUL && p->groups[from].kind == WG_GROUP_MATMUL &&
@@ -259,7 +259,7 @@ void wg_sum_bring(wg_partition *p, int group, int task, const wg_place_demand *d
 
 /* ---- between the products ------------------------------------------------------------------------------------------------- */
 
-void wg_sum_depths(const wg_lowered *l, int *depth) {
+void wg_terms_depths(const wg_lowered *l, int *depth) {
     const wg_loop *loop = &l->loop;
     for (int i = 0, t = 0; i < loop->ninsts; i++) {
         const wg_inst *in = &loop->inst[i];
@@ -270,13 +270,13 @@ void wg_sum_depths(const wg_lowered *l, int *depth) {
                 depth[i] = depth[operand[k]];
             }
         }
-        if (t <= l->nmore && i == wg_sum_inst(l, t)) {
+        if (t <= l->nmore && i == wg_terms_inst(l, t)) {
             depth[i] = t++;
         }
     }
 }
 
-bool wg_sum_carried(const wg_lowered *l, const int *depth, int *carried) {
+bool wg_terms_carried(const wg_lowered *l, const int *depth, int *carried) {
     const wg_loop *loop = &l->loop;
     bool one = true;
     for (int t = 0; t < l->nmore; t++) {
