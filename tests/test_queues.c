@@ -62,7 +62,7 @@ Test(queues, two_branches) {
     wg_close(ctx);
 }
 
-/* A cell of an LSTM, forward, backward and update: the two products of the gates, and those of the gradients. */
+/* A cell of an LSTM, forward, backward and update: the sum of two products for the gates, and those of the gradients. */
 Test(queues, lstm) {
     wg_ctx *ctx = open_null("4");
     enum { N = 8, H = 16 };

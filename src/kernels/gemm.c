@@ -30,8 +30,9 @@ static double block_cost(const wg_gemm_tile *t, int64_t bm, int64_t bn, int64_t 
     return c * (double)k / t->nr + 0.6 * (double)(bm + bn) * (double)k + 0.5 * c + 2000;
 }
 
-/* Splits C so that all units have work, packing stays cheap and the last blocks to finish are not too large. */
-static void choose_block(const wg_gemm_tile *t, int64_t *v, int64_t units) {
+/* Splits C so that all units have work, packing stays cheap and the last blocks to finish are not too large. k: of all products
+ * together. */
+static void choose_block(const wg_gemm_tile *t, int64_t *v, int64_t k, int64_t units) {
     int64_t m = v[WG_GEMM_P_M], n = v[WG_GEMM_P_N];
     double best = 0;
     for (int64_t split_m = ceil_div(m, t->block_m), tries = 0; tries < 8; split_m++, tries++) {
@@ -39,7 +40,7 @@ static void choose_block(const wg_gemm_tile *t, int64_t *v, int64_t units) {
         for (int64_t split_n = ceil_div(n, t->block_n), more = 0; more < 8; split_n++, more++) {
             int64_t bn = round_up(ceil_div(n, split_n), t->panel);
             int64_t blocks = ceil_div(m, bm) * ceil_div(n, bn) * v[WG_GEMM_P_BATCHES];
-            double cost = block_cost(t, bm, bn, v[WG_GEMM_P_K]) * ((double)ceil_div(blocks, units) + 0.3);
+            double cost = block_cost(t, bm, bn, k) * ((double)ceil_div(blocks, units) + 0.3);
             if (best != 0 && cost >= best) continue;
             best = cost;
             v[WG_GEMM_P_BLOCK_M] = bm;
@@ -48,15 +49,34 @@ static void choose_block(const wg_gemm_tile *t, int64_t *v, int64_t units) {
     }
 }
 
-static void plan_simd(wg_gemm_plan *plan, const wg_gemm_device *device) {
+/* In a layout. */
+enum {
+    K = WG_GEMM_P_K - WG_GEMM_P_LAYOUT,
+    A_BATCH = WG_GEMM_P_A_BATCH - WG_GEMM_P_LAYOUT,
+    B_BATCH = WG_GEMM_P_B_BATCH - WG_GEMM_P_LAYOUT,
+    BLOCK_K = WG_GEMM_P_BLOCK_K - WG_GEMM_P_LAYOUT,
+    KEEP = WG_GEMM_P_KEEP - WG_GEMM_P_LAYOUT
+};
+
+/* The K blocks of a product, of equal size. Returns the scratch it takes. */
+static int64_t choose_block_k(const wg_gemm_tile *t, const int64_t *v, int64_t *layout) {
+    int64_t k = layout[K] > 0 ? layout[K] : 1, tile_sums = t->mr * t->panel;
+    int64_t kc = round_up(ceil_div(k, ceil_div(k, t->kc)), 4);
+    layout[BLOCK_K] = kc;
+    layout[KEEP] = k > kc ? tile_sums : 0;
+    return k > kc ? v[WG_GEMM_P_BLOCK_M] * v[WG_GEMM_P_BLOCK_N] : tile_sums;
+}
+
+static void plan_simd(wg_gemm_plan *plan, int64_t all_k, const wg_gemm_device *device) {
     wg_gemm_tile t = wg_gemm_choose_tile(plan->text.type, plan->text.width);
-    int64_t *v = plan->v, units = device->compute_units > 0 ? device->compute_units : 1;
-    choose_block(&t, v, units);
-    int64_t bm = v[WG_GEMM_P_BLOCK_M], bn = v[WG_GEMM_P_BLOCK_N], k = v[WG_GEMM_P_K] > 0 ? v[WG_GEMM_P_K] : 1;
-    int64_t kc = round_up(ceil_div(k, ceil_div(k, t.kc)), 4), tile_sums = t.mr * t.panel; /* K blocks of equal size */
-    v[WG_GEMM_P_BLOCK_K] = kc;
-    v[WG_GEMM_P_KEEP] = k > kc ? tile_sums : 0;
-    v[WG_GEMM_P_SCRATCH_STEP] = (k > kc ? bm * bn : tile_sums) + WG_GEMM_PAD;
+    int64_t *v = plan->v, units = device->compute_units > 0 ? device->compute_units : 1, most = 0;
+    choose_block(&t, v, all_k, units);
+    int64_t bm = v[WG_GEMM_P_BLOCK_M], bn = v[WG_GEMM_P_BLOCK_N];
+    for (int i = 0; i < plan->text.terms; i++) {
+        int64_t sums = choose_block_k(&t, v, v + plan->text.layout[i]);
+        most = sums > most ? sums : most;
+    }
+    v[WG_GEMM_P_SCRATCH_STEP] = most + WG_GEMM_PAD + (plan->text.terms > 1 ? bm * bn : 0); /* the last is what waits */
     plan->group[0] = 1;
     int64_t blocks = ceil_div(v[WG_GEMM_P_M], bm) * ceil_div(v[WG_GEMM_P_N], bn) * v[WG_GEMM_P_BATCHES];
     plan->grid[0] = min64(blocks, GROUPS_PER_UNIT * units);
@@ -69,29 +89,61 @@ static void plan_simt(wg_gemm_plan *plan) {
     plan->grid[0] = ceil_div(v[WG_GEMM_P_M], SIMT_TILE) * ceil_div(v[WG_GEMM_P_N], SIMT_TILE) * v[WG_GEMM_P_BATCHES];
 }
 
-void wg_gemm_make_plan(wg_gemm_plan *plan, const wg_gemm_problem *problem, const wg_gemm_device *device) {
-    memset(plan, 0, sizeof *plan);
-    int64_t *v = plan->v, batches = 1;
+/* Returns the size of the product's batch. */
+static int64_t write_layout(const wg_gemm_problem *problem, int64_t *layout) {
+    int64_t size[WG_GEMM_MAX_BATCH] = {1, 1, 1}, batches = 1;
     int skip = WG_GEMM_MAX_BATCH - problem->rank; /* missing outer dimensions have size 1 */
-    int64_t size[WG_GEMM_MAX_BATCH] = {1, 1, 1};
+    memset(layout, 0, WG_GEMM_LAYOUT * sizeof *layout);
     for (int i = 0; i < problem->rank; i++) {
         size[skip + i] = problem->batch[i];
-        v[WG_GEMM_P_A_BATCH + skip + i] = problem->a_batch[i];
-        v[WG_GEMM_P_B_BATCH + skip + i] = problem->b_batch[i];
+        layout[A_BATCH + skip + i] = problem->a_batch[i];
+        layout[B_BATCH + skip + i] = problem->b_batch[i];
         batches *= problem->batch[i];
     }
-    if (problem->m == 0 || problem->n == 0 || batches == 0) return;
-    const int64_t head[] = {problem->m,     problem->n,     problem->k,        problem->a_offset,
-                            problem->a_row, problem->a_col, problem->b_offset, problem->b_row,
-                            problem->b_col, batches,        size[1],           size[2]};
-    memcpy(v, head, sizeof head);
+    const int64_t head[] = {problem->k,     size[1],        size[2],       problem->a_row,
+                            problem->a_col, problem->b_row, problem->b_col};
+    memcpy(layout, head, sizeof head);
+    return batches;
+}
 
-    plan->text = (wg_gemm_text){
-        .form = device->form, .type = problem->type, .width = device->form == WG_GEMM_SIMD ? device->float_width : 0};
+/* Writes all layouts that differ, and where operands start. */
+static int64_t write_terms(wg_gemm_plan *plan, const wg_gemm_problem *problem, int terms) {
+    int64_t batches = 0, layout[WG_GEMM_LAYOUT];
+    plan->text.terms = terms;
+    plan->nv = wg_gemm_start(terms);
+    for (int t = 0; t < terms; t++) {
+        batches = write_layout(&problem[t], layout);
+        plan->v[wg_gemm_start(t)] = problem[t].a_offset;
+        plan->v[wg_gemm_start(t) + 1] = problem[t].b_offset;
+        int same = 0;
+        while (same < t && memcmp(&plan->v[plan->text.layout[same]], layout, sizeof layout) != 0) {
+            same++;
+        }
+        int at = same < t ? plan->text.layout[same] : t == 0 ? WG_GEMM_P_LAYOUT : plan->nv;
+        plan->nv += same == t && t > 0 ? WG_GEMM_LAYOUT : 0;
+        plan->text.layout[t] = at;
+        memcpy(&plan->v[at], layout, sizeof layout);
+    }
+    return batches;
+}
+
+void wg_gemm_make_plan(wg_gemm_plan *plan, const wg_gemm_problem *problem, int terms, const wg_gemm_device *device) {
+    memset(plan, 0, sizeof *plan);
+    int64_t *v = plan->v, k = 0;
+    plan->text.form = device->form;
+    plan->text.type = problem->type;
+    plan->text.width = device->form == WG_GEMM_SIMD ? device->float_width : 0;
+    v[WG_GEMM_P_M] = problem->m;
+    v[WG_GEMM_P_N] = problem->n;
+    v[WG_GEMM_P_BATCHES] = write_terms(plan, problem, terms);
+    for (int t = 0; t < terms; t++) {
+        k += problem[t].k;
+    }
+    if (problem->m == 0 || problem->n == 0 || v[WG_GEMM_P_BATCHES] == 0) return;
     plan->group[1] = plan->group[2] = 1;
     plan->grid[1] = plan->grid[2] = 1;
     if (device->form == WG_GEMM_SIMD)
-        plan_simd(plan, device);
+        plan_simd(plan, k, device);
     else
         plan_simt(plan);
     /* Groups take runs of blocks: any number will do, and neighbours (which POCL gives to a thread) have equal work. */

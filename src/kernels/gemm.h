@@ -4,7 +4,9 @@
  *
  * A and B have arbitrary strides (any transposition; batch stride 0 broadcasts), or are computed by functions where they
  * are loaded. Nothing is stored here: each finished piece of C is handed to a function k_epilogue that the code generator
- * printed before. Every element is one chain
+ * printed before. Several products of one size may be computed one after the other, piece by piece: with each piece of those
+ * before the last, a function k_part is called, and what it returns waits for the call with the same piece of the next.
+ * Every element of a product is one chain
  * acc = fma(a[k], b[k], acc) for k = 0.. K-1 from 0, so all forms, tiles and shapes agree to the bit (integers wrap).
  *
  * Operands that lie in memory as 16-bit floats are f32 from where they are loaded on.
@@ -41,30 +43,43 @@ typedef struct wg_gemm_device {
     int64_t max_items; /* largest global size wanted in work-items (65534 on POCL); 0: no bound */
 } wg_gemm_device;
 
-/* Places of the parameters in a launch's v[]. Sizes and addresses first, then the blocking. */
+/* Places of the parameters in a launch's v[]: of the kernel; the layout of a product; where its operands start. Those of
+ * further products follow: their starts, then layouts that none before has. */
 enum {
     // clang-format off
-    WG_GEMM_P_M, WG_GEMM_P_N, WG_GEMM_P_K,
-    WG_GEMM_P_A_OFFSET, WG_GEMM_P_A_ROW, WG_GEMM_P_A_COL,
-    WG_GEMM_P_B_OFFSET, WG_GEMM_P_B_ROW, WG_GEMM_P_B_COL,
-    WG_GEMM_P_BATCHES,              /* their product */
-    WG_GEMM_P_DIM1, WG_GEMM_P_DIM2, /* the middle and the innermost batch size */
-    WG_GEMM_P_A_BATCH, WG_GEMM_P_B_BATCH = WG_GEMM_P_A_BATCH + 3, /* three strides each */
-    WG_GEMM_P_BLOCK_M = WG_GEMM_P_B_BATCH + 3, WG_GEMM_P_BLOCK_N, /* what one group computes */
+    WG_GEMM_P_M, WG_GEMM_P_N,
+    WG_GEMM_P_BATCHES,              /* the product of all batch sizes */
+    WG_GEMM_P_BLOCK_M, WG_GEMM_P_BLOCK_N, /* what one group computes */
     WG_GEMM_P_GROUPS,               /* of the launch; each takes a run of blocks */
-    WG_GEMM_P_BLOCK_K,              /* from here simd only */
-    WG_GEMM_P_KEEP,                 /* sums of a tile when all are kept between K blocks, else 0 */
-    WG_GEMM_P_SCRATCH_OFFSET,       /* the caller's to set: where the scratch starts in its buffer, in elements */
-    WG_GEMM_P_SCRATCH_STEP,         /* from group to group */
+    WG_GEMM_P_SCRATCH_OFFSET,       /* simd; the caller's to set: where the scratch starts in its buffer, in elements */
+    WG_GEMM_P_SCRATCH_STEP,         /* simd; from group to group */
+    WG_GEMM_P_LAYOUT,
+    WG_GEMM_P_K = WG_GEMM_P_LAYOUT,
+    WG_GEMM_P_DIM1, WG_GEMM_P_DIM2, /* the middle and the innermost batch size */
+    WG_GEMM_P_A_ROW, WG_GEMM_P_A_COL,
+    WG_GEMM_P_B_ROW, WG_GEMM_P_B_COL,
+    WG_GEMM_P_A_BATCH, WG_GEMM_P_B_BATCH = WG_GEMM_P_A_BATCH + 3, /* three strides each */
+    WG_GEMM_P_BLOCK_K = WG_GEMM_P_B_BATCH + 3, /* simd */
+    WG_GEMM_P_KEEP,                 /* simd: sums of a tile when all are kept between K blocks, else 0 */
+    WG_GEMM_P_A_OFFSET, WG_GEMM_P_B_OFFSET,
+    WG_GEMM_P_COUNT,
     // clang-format on
-    WG_GEMM_P_COUNT
+    WG_GEMM_LAYOUT = WG_GEMM_P_A_OFFSET - WG_GEMM_P_LAYOUT, /* parameters of one */
+    WG_GEMM_START = WG_GEMM_P_COUNT - WG_GEMM_P_A_OFFSET,
+    WG_GEMM_MAX_TERMS = 10,
+    WG_GEMM_MAX_PARAMS = WG_GEMM_P_COUNT + (WG_GEMM_MAX_TERMS - 1) * (WG_GEMM_START + WG_GEMM_LAYOUT)
 };
+
+/* Where the two offsets of product t are. */
+static inline int wg_gemm_start(int t) { return WG_GEMM_P_A_OFFSET + t * WG_GEMM_START; }
 
 /* All that a kernel's text depends on. Compare by the fields. */
 typedef struct wg_gemm_text {
     wg_gemm_form form;
     wg_gemm_type type;
-    int width; /* native vector width in floats; 0 in simt */
+    int width;                     /* native vector width in floats; 0 in simt */
+    int terms;                     /* how many products */
+    int layout[WG_GEMM_MAX_TERMS]; /* where in v[] that of each begins */
 } wg_gemm_text;
 
 /* One launch does it all. */
@@ -73,11 +88,13 @@ typedef struct wg_gemm_plan {
     int64_t grid[3]; /* groups; grid[0] is 0 when C is empty: launch nothing */
     int group[3];    /* work-items of a group */
     int64_t scratch; /* elements of the product's type; 0 in simt */
-    int64_t v[WG_GEMM_P_COUNT];
+    int64_t v[WG_GEMM_MAX_PARAMS];
+    int nv;
 } wg_gemm_plan;
 
-/* An operand in memory, or made by a function k_a(args, z, row, i[, n]) (k_b for B) that the code generator printed before: in
- * the simd form 16 values, n of them real; in the simt form one. z is the number of the product. */
+/* An operand in memory, or made by a function k_a(args, z, row, i[, n]) (k_b for B; k_a1, k_b1, ... of the products behind the
+ * first) that the code generator printed before: in the simd form 16 values, n of them real; in the simt form one. z is the
+ * number of the product in its batch. */
 typedef struct wg_gemm_operand {
     const char *buffer; /* its name; NULL: made by the function */
     const char *widen;  /* of 16-bit floats in memory: f(h) is the float of the bits h, f4(v) of four; else NULL */
@@ -102,13 +119,14 @@ typedef struct wg_gemm_print {
         *head; /* the kernel's own parameters, if they are others, and what it begins with to have those; else NULL */
     const char *enter;
     int base; /* p.v[base + WG_GEMM_P_...] are this kernel's parameters */
-    wg_gemm_operand operand[2];
-    wg_gemm_sum sum[2];  /* of each operand */
+    wg_gemm_operand operand[WG_GEMM_MAX_TERMS][2];
+    wg_gemm_sum sum[2];  /* of each operand, of a product alone */
     const char *scratch; /* the buffer's name; simd only */
     /* Free for names in params and args: p, all, and b0, b1, ..., m0, m1, ... */
 } wg_gemm_print;
 
-void wg_gemm_make_plan(wg_gemm_plan *plan, const wg_gemm_problem *problem, const wg_gemm_device *device);
+/* All problems are of one type, m, n and number of batches. */
+void wg_gemm_make_plan(wg_gemm_plan *plan, const wg_gemm_problem *problem, int terms, const wg_gemm_device *device);
 void wg_gemm_print_text(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print);
 
 #endif

@@ -10,6 +10,7 @@
  *
  * In the templates $x stands for a word of the text at hand, see the tables of words below.
  */
+#include "kernels/gemm_loops.h"
 #include "kernels/gemm_sums.h"
 #include "kernels/gemm_tile.h"
 
@@ -128,16 +129,31 @@ static const char *memory_of(const wg_gemm_operand *o, wg_gemm_type type) {
     return o->widen ? "ushort" : TYPES[type].calc;
 }
 
+/* The kernel's loops down to a product, and what waits between them. Operands that lie in memory do so as one type. */
+static void print_loops(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print, wg_str *waits) {
+    const char *memory[2] = {NULL, NULL};
+    for (int o = 0; o < 2; o++) {
+        int first = wg_gemm_first_lying(print, text->terms, o);
+        memory[o] = first < 0 ? NULL : memory_of(&print->operand[first][o], text->type);
+    }
+    wg_gemm_print_block_loop(out, text, print);
+    wg_str_add(out, wg_str_text(waits));
+    out->failed = out->failed || waits->failed;
+    wg_str_free(waits);
+    wg_gemm_print_term_loop(out, text, print, memory);
+}
+
 /* panels: how many are packed at a time; kc: the most that k goes on in one. */
-static void print_pack(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, int operand, int width, int distance,
-                       int panels, int kc) {
-    const wg_gemm_operand *o = &print->operand[operand];
+static void print_pack(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, int term, int operand, int width,
+                       int distance, int panels, int kc) {
+    const wg_gemm_operand *o = &print->operand[term][operand];
+    const wg_gemm_suffix name = wg_gemm_suffix_of(term, operand);
     char same[24]; /* a conversion that changes nothing */
     snprintf(same, sizeof same, "convert_%s", TYPES[type].vector);
     word w[] = {{'V', TYPES[type].value, 0},
                 {'O', NULL, 0},
                 {'N', print->name, 0},
-                {'S', operand == 0 ? "_a" : "_b", 0},
+                {'S', name.s, 0},
                 {'M', memory_of(o, type), 0},
                 {'F', o->widen ? o->widen : same, 0},
                 {'T', TYPES[type].calc, 0},
@@ -201,98 +217,86 @@ static void print_micro(wg_str *out, const wg_gemm_print *print, wg_gemm_type ty
     wg_str_addf(out, "}\n\n");
 }
 
-/* The start of either kernel: parameters by name, then the loop over the blocks of C this group computes. */
-static void print_block_loop(wg_str *out, const wg_gemm_print *print, wg_gemm_type type) {
-    static const struct {
-        const char *name;
-        int place;
-    } names[] = {
-        {"m", WG_GEMM_P_M},
-        {"n", WG_GEMM_P_N},
-        {"k", WG_GEMM_P_K},
-        {"a_row", WG_GEMM_P_A_ROW},
-        {"a_col", WG_GEMM_P_A_COL},
-        {"b_row", WG_GEMM_P_B_ROW},
-        {"b_col", WG_GEMM_P_B_COL},
-        {"dim1", WG_GEMM_P_DIM1},
-        {"dim2", WG_GEMM_P_DIM2},
-        {"block_m", WG_GEMM_P_BLOCK_M},
-        {"block_n", WG_GEMM_P_BLOCK_N},
-        {"groups", WG_GEMM_P_GROUPS},
-    };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        wg_str_addf(out, "    const i64 %s = p.v[%d];\n", names[i].name, print->base + names[i].place);
-    wg_str_addf(out,
-                "    const i64 blocks_m = (m + block_m - 1) / block_m, blocks_n = (n + block_n - 1) / block_n;\n"
-                "    const i64 blocks = blocks_m * blocks_n * p.v[%d];\n"
-                "    const i64 end = (GRP(0) + 1) * blocks / groups;\n"
-                "    for (i64 block = GRP(0) * blocks / groups; block < end; block++) {\n"
-                "        const i64 j0 = block %% blocks_n * block_n, i0 = block / blocks_n %% blocks_m * block_m;\n"
-                "        const i64 z = block / (blocks_n * blocks_m);\n"
-                "        const i64 z2 = z %% dim2, z1 = z / dim2 %% dim1, z0 = z / dim2 / dim1;\n",
-                print->base + WG_GEMM_P_BATCHES);
-    static const struct {
-        const char *name, *start;
-        int offset, batch;
-    } operands[] = {
-        {"a", "i0 * a_row", WG_GEMM_P_A_OFFSET, WG_GEMM_P_A_BATCH},
-        {"b", "j0 * b_col", WG_GEMM_P_B_OFFSET, WG_GEMM_P_B_BATCH},
-    };
-    for (int i = 0; i < 2; i++) {
-        int batch = print->base + operands[i].batch;
-        if (!print->operand[i].buffer) continue;
-        wg_str_addf(out,
-                    "        GLOBAL const %s *%s = (GLOBAL const %s *)%s + (p.v[%d] + z0 * p.v[%d] + z1 * p.v[%d] + "
-                    "z2 * p.v[%d] + %s);\n",
-                    memory_of(&print->operand[i], type), operands[i].name, memory_of(&print->operand[i], type),
-                    print->operand[i].buffer, print->base + operands[i].offset, batch, batch + 1, batch + 2,
-                    operands[i].start);
-    }
-}
-
-static const char SIMD_HEAD[] = "KERNEL_GROUP(1, 1, 1) $N($H)\n"
-                                "{\n$E"
+static const char SIMD_HEAD[] = "KERNEL_GROUP(1, 1, 1) $N($P)\n"
+                                "{\n$L"
                                 "    $T pa[$Z] __attribute__((aligned(64)));\n"
                                 "    $T pb[$Q * $D] __attribute__((aligned(64)));\n";
-static const char SIMD_BODY[] =
-    "        const i64 rows = min(block_m, m - i0), cols = min(block_n, n - j0);\n"
-    "        i64 k0 = 0;\n"
-    "        do {\n"
-    "            const i64 kc = min(k - k0, block_k);\n"
-    "            for (i64 i = 0; i < rows; i += $Y * $R) {\n"
-    "                $N_$A, min(rows - i, (i64)$Y * $R), kc, pa + i / $R * $I);\n$1"
-    "            }\n"
-    "            GLOBAL $T *c = pc;\n"
-    "            for (i64 j = 0; j < cols; j += $W) {\n"
-    "                if (j % ($Q * $W) == 0) {\n"
-    "                    $N_$B, min(cols - j, (i64)$Q * $W), kc, pb);\n$2"
-    "                }\n"
-    "                for (i64 i = 0; i < rows; i += $R, c += keep) {\n"
+static const char SIMD_BODY[] = "        const i64 rows = min(block_m, m - i0), cols = min(block_n, n - j0);\n"
+                                "        const i64 block_k = $B, keep = $K;\n"
+                                "        i64 k0 = 0;\n"
+                                "        do {\n"
+                                "            const i64 kc = min(k - k0, block_k);\n"
+                                "            for (i64 i = 0; i < rows; i += $Y * $R) {\n";
+static const char SIMD_B[] = "$1            }\n"
+                             "            GLOBAL $T *c = pc$H;\n"
+                             "            for (i64 j = 0; j < cols; j += $W) {\n"
+                             "                if (j % ($Q * $W) == 0) {\n";
+static const char SIMD_MICRO[] =
+    "$2                }\n"
+    "                for (i64 i = 0; i < rows; i += $R, c += keep$J) {\n"
     "                    for (int s = 0; s < $W; s += $U)\n"
     "                        $N_micro(pa + i / $R * $I, pb + j / $W % $Q * $D + s, kc, k0 == 0, c + s);\n"
     "                    if (k0 + kc < k) continue;\n"
     "                    const int r_end = (int)min(rows - i, (i64)$R), s_end = (int)min(cols - j, (i64)$W);\n"
     "                    for (int r = 0; r < r_end; r++)\n"
-    "                        for (int s = 0; s < s_end; s += 16)\n"
+    "                        for (int s = 0; s < s_end; s += 16) {\n";
+static const char SIMD_LAST[] =
     "                            $N_epilogue($G, z, i0 + i + r, j0 + j + s, min(s_end - s, 16),\n"
-    "                               $V(vload16(0, c + r * $W + s)));\n"
-    "                }\n"
-    "            }\n"
-    "            k0 += block_k;\n"
-    "        } while (k0 < k);\n"
-    "    }\n"
-    "}\n";
+    "                               $V(vload16(0, c + r * $W + s)));\n";
+static const char SIMD_LAST_SUM[] =
+    "$N_epilogue($G, z, i0 + i + r, j0 + j + s, min(s_end - s, 16),\n"
+    "                               $V(vload16(0, c + r * $W + s)), $V(vload16(0, w)));\n";
+/* What waits lies as the sums of a block do that are kept. */
+static const char SIMD_PART[] =
+    "                            GLOBAL $T *w = h + r * $W + s;\n"
+    "                            if (term < $E)\n"
+    "                                vstore16($F($N_part($G, term, z, i0 + i + r, j0 + j + s, min(s_end - s, 16),\n"
+    "                                    $V(vload16(0, c + r * $W + s)), $V(term ? vload16(0, w) : ($X16)(0)))), 0, "
+    "w);\n"
+    "                            else\n"
+    "                                ";
+static const char SIMD_TAIL[] = "                        }\n"
+                                "                }\n"
+                                "            }\n"
+                                "            k0 += block_k;\n"
+                                "        } while (k0 < k);\n"
+                                "    }\n";
 
-/* The start of the call that packs what begins at row i of A, or column j of B. */
-static void print_pack_call(wg_str *out, const wg_gemm_print *print, int operand) {
-    const char name = operand == 0 ? 'a' : 'b', at = operand == 0 ? 'i' : 'j';
-    if (!print->operand[operand].buffer) {
-        wg_str_addf(out, "fill_%c(%s, z, %c0 + %c, k0", name, print->args, at, at);
-    } else if (operand == 0) {
-        wg_str_add(out, "pack_a(a + i * a_row + k0 * a_col, a_row, a_col");
-    } else {
-        wg_str_add(out, "pack_b(b + j * b_col + k0 * b_row, b_col, b_row");
+/* The call that packs what begins at row i of A, or column j of B. */
+static void print_pack_call(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print, int operand,
+                            const word *w) {
+    static const char *const lying[] = {"$N_pack%s(a + i * a_row + k0 * a_col, a_row, a_col",
+                                        "$N_pack%s(b + j * b_col + k0 * b_row, b_col, b_row"};
+    static const char *const made[] = {"$N_fill%s($G, z, i0 + i, k0", "$N_fill%s($G, z, j0 + j, k0"};
+    static const char *const rest[] = {", min(rows - i, (i64)$Y * $R), kc, pa + i / $R * $I);\n",
+                                       ", min(cols - j, (i64)$Q * $W), kc, pb);\n"};
+    int first = wg_gemm_first_lying(print, text->terms, operand), last = text->terms - 1;
+    char call[96];
+    for (int t = 0; t <= last; t++) {
+        if (print->operand[t][operand].buffer) continue;
+        bool others = first >= 0 || t < last;
+        snprintf(call, sizeof call, made[operand], wg_gemm_suffix_of(t, operand).s);
+        if (others) wg_str_addf(out, "                    if (term == %d)\n", t);
+        wg_str_add(out, "                    ");
+        expand(out, call, w);
+        expand(out, rest[operand], w);
+        if (others) wg_str_add(out, "                    else\n");
     }
+    if (first < 0) return;
+    snprintf(call, sizeof call, lying[operand], wg_gemm_suffix_of(first, operand).s);
+    wg_str_add(out, "                    ");
+    expand(out, call, w);
+    expand(out, rest[operand], w);
+}
+
+/* All that packs an operand of any of the products. */
+static void print_packs(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print, wg_gemm_tile t, int operand,
+                        int distance) {
+    int first = wg_gemm_first_lying(print, text->terms, operand);
+    for (int i = 0; i < text->terms; i++)
+        if (i == first || !print->operand[i][operand].buffer)
+            print_pack(out, print, text->type, i, operand, operand == 0 ? t.mr : t.panel, distance,
+                       operand == 0 ? WG_GEMM_STRIP_A : WG_GEMM_STRIP_B, t.kc);
 }
 
 static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
@@ -302,22 +306,31 @@ static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
                                       a_panel, WG_GEMM_STRIP_A, t.block_m},
                                      {TYPES[text->type].calc, TYPES[text->type].vector, TYPES[text->type].result,
                                       t.panel, b_panel, WG_GEMM_STRIP_B, t.block_n}};
-    wg_str pack[2] = {{0}, {0}}, take[2] = {{0}, {0}};
-    for (int o = 0; o < 2; o++) {
-        print_pack_call(&pack[o], print, o);
+    wg_str take[2] = {{0}, {0}}, wait = {0};
+    for (int o = 0; o < 2; o++)
         wg_gemm_print_sum_call(&take[o], print, o, &sums[o]);
-    }
+    const bool sum = text->terms > 1;
+    const char *calc = TYPES[text->type].calc;
+    char step[24];
+    snprintf(step, sizeof step, ", h += %d", t.mr * t.panel);
+    const wg_gemm_param block_k = wg_gemm_param_of(print, text->terms, WG_GEMM_P_BLOCK_K),
+                        keep = wg_gemm_param_of(print, text->terms, WG_GEMM_P_KEEP);
     const word w[] = {
         {'N', print->name, 0},
-        {'T', TYPES[text->type].calc, 0},
-        {'H', print->head ? print->head : print->params, 0},
-        {'E', print->head ? print->enter : "", 0},
-        {'V', TYPES[text->type].result, 0},
-        {'G', print->args, 0},
+        {'T', calc, 0},
+        {'X', TYPES[text->type].vector, 0},
+        {'P', print->head ? print->head : print->params, 0},
+        {'L', print->head ? print->enter : "", 0},
         {'1', wg_str_text(&take[0]), 0},
         {'2', wg_str_text(&take[1]), 0},
-        {'A', wg_str_text(&pack[0]), 0},
-        {'B', wg_str_text(&pack[1]), 0},
+        {'V', TYPES[text->type].result, 0},
+        {'F', TYPES[text->type].value, 0},
+        {'G', print->args, 0},
+        {'B', block_k.s, 0},
+        {'K', keep.s, 0},
+        {'H', sum ? ", *h = ph" : "", 0},
+        {'J', sum ? step : "", 0},
+        {'E', NULL, text->terms - 1},
         {'Z', NULL, t.block_m / t.mr * a_panel},
         {'I', NULL, a_panel},
         {'D', NULL, b_panel},
@@ -327,25 +340,31 @@ static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
         {'Y', NULL, WG_GEMM_STRIP_A},
         {'Q', NULL, WG_GEMM_STRIP_B},
     };
-    print_pack(out, print, text->type, 0, t.mr, a_panel, WG_GEMM_STRIP_A, t.kc);
-    print_pack(out, print, text->type, 1, t.panel, b_panel, WG_GEMM_STRIP_B, t.kc);
+    print_packs(out, text, print, t, 0, a_panel);
+    print_packs(out, text, print, t, 1, b_panel);
     print_micro(out, print, text->type, t);
     for (int o = 0; o < 2; o++)
         wg_gemm_print_sum(out, print, o, &sums[o]);
     expand(out, SIMD_HEAD, w);
     for (int o = 0; o < 2; o++)
         wg_gemm_print_sum_room(out, print, o, &sums[o]);
-    wg_str_addf(out,
-                "    const i64 block_k = p.v[%d], keep = p.v[%d];\n"
-                "    GLOBAL %s *pc = (GLOBAL %s *)%s + p.v[%d] + GRP(0) * p.v[%d];\n",
-                print->base + WG_GEMM_P_BLOCK_K, print->base + WG_GEMM_P_KEEP, TYPES[text->type].calc,
-                TYPES[text->type].calc, print->scratch, print->base + WG_GEMM_P_SCRATCH_OFFSET,
-                print->base + WG_GEMM_P_SCRATCH_STEP);
-    print_block_loop(out, print, text->type);
+    wg_str_addf(out, "    GLOBAL %s *pc = (GLOBAL %s *)%s + p.v[%d] + GRP(0) * p.v[%d];\n", calc, calc, print->scratch,
+                print->base + WG_GEMM_P_SCRATCH_OFFSET, print->base + WG_GEMM_P_SCRATCH_STEP);
+    if (sum)
+        wg_str_addf(&wait, "        GLOBAL %s *ph = pc + p.v[%d] - block_m * block_n;\n", calc,
+                    print->base + WG_GEMM_P_SCRATCH_STEP);
+    print_loops(out, text, print, &wait);
     expand(out, SIMD_BODY, w);
+    print_pack_call(out, text, print, 0, w);
+    expand(out, SIMD_B, w);
+    print_pack_call(out, text, print, 1, w);
+    expand(out, SIMD_MICRO, w);
+    if (sum) expand(out, SIMD_PART, w);
+    expand(out, sum ? SIMD_LAST_SUM : SIMD_LAST, w);
+    expand(out, SIMD_TAIL, w);
+    wg_str_add(out, sum ? "    }\n}\n" : "}\n");
     for (int o = 0; o < 2; o++) {
-        out->failed = out->failed || pack[o].failed || take[o].failed;
-        wg_str_free(&pack[o]);
+        out->failed = out->failed || take[o].failed;
         wg_str_free(&take[o]);
     }
 }
@@ -362,8 +381,8 @@ static const char SIMT_HEAD[] =
     "#pragma unroll\n"
     "        for (int c = 0; c < 4; c++) acc[r][c] = $F;\n"
     "}\n\n"
-    "KERNEL_GROUP(256, 1, 1) $N($H)\n"
-    "{\n$E"
+    "KERNEL_GROUP(256, 1, 1) $N($P)\n"
+    "{\n$L"
     "    LOCAL $T as[16][68] __attribute__((aligned(16)));\n"
     "    LOCAL $T bs[16][66];\n"
     "    const int t = (int)LID(0), tx = t % 16, ty = t / 16;\n";
@@ -394,56 +413,96 @@ static const char SIMT_BODY[] =
     "        for (int r = 0; r < 4; r++)\n"
     "#pragma unroll\n"
     "            for (int c = 0; c < 4; c++)\n"
-    "                if (ty * 4 + r < rows && tx + 16 * c < cols)\n"
-    "                    $N_epilogue($G, z, i0 + ty * 4 + r, j0 + tx + 16 * c, ($M)acc[r][c]);\n"
-    "    }\n"
-    "}\n";
+    "                if (ty * 4 + r < rows && tx + 16 * c < cols)\n";
+static const char SIMT_LAST[] =
+    "                    $N_epilogue($G, z, i0 + ty * 4 + r, j0 + tx + 16 * c, ($M)acc[r][c]$H);\n"
+    "    }\n";
+static const char SIMT_PART[] =
+    "                    if (term < $E)\n"
+    "                        held[r][c] = $N_part($G, term, z, i0 + ty * 4 + r, j0 + tx + 16 * c, ($M)acc[r][c],\n"
+    "                            held[r][c]);\n"
+    "                    else\n";
+/* What waits between the products of a sum. */
+static const char SIMT_HELD[] = "        $M held[4][4];\n"
+                                "#pragma unroll\n"
+                                "        for (int r = 0; r < 4; r++)\n"
+                                "#pragma unroll\n"
+                                "            for (int c = 0; c < 4; c++) held[r][c] = 0;\n";
 
-static void print_element(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, int operand) {
+/* The loads of an operand's element, of each product. */
+static void print_element(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print, int operand) {
     const char *at = operand == 0 ? "i0 + ai" : "j0 + bj", *k = operand == 0 ? "k0 + ak" : "k0 + bk";
-    if (print->operand[operand].buffer) {
-        const char *widen = print->operand[operand].widen;
+    int first = wg_gemm_first_lying(print, text->terms, operand), last = text->terms - 1;
+    for (int t = 0; t <= last; t++) {
+        const wg_gemm_operand *o = &print->operand[t][operand];
+        if (o->buffer) continue;
+        if (first >= 0 || t < last) wg_str_addf(out, "term == %d ? ", t);
+        wg_str_addf(out, "(%s)%s%s(%s, z, %s, %s)", TYPES[text->type].calc, print->name,
+                    wg_gemm_suffix_of(t, operand).s, print->args, o->across ? k : at, o->across ? at : k);
+        if (first >= 0 || t < last) wg_str_add(out, " : ");
+    }
+    if (first >= 0) {
+        const char *widen = print->operand[first][operand].widen;
         wg_str_addf(out, "%s(%s)", widen ? widen : "",
                     operand == 0 ? "a[ai * a_row + (k0 + ak) * a_col]" : "b[(k0 + bk) * b_row + bj * b_col]");
-    } else {
-        bool across = print->operand[operand].across;
-        wg_str_addf(out, "(%s)%s_%c(%s, z, %s, %s)", TYPES[type].calc, print->name, operand == 0 ? 'a' : 'b',
-                    print->args, across ? k : at, across ? at : k);
     }
 }
 
+/* Whether an operand's neighbours lie along the sum. */
+static void print_along(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print, int operand) {
+    int first = wg_gemm_first_lying(print, text->terms, operand), last = text->terms - 1;
+    wg_str_add(out, "(");
+    for (int t = 0; t <= last; t++) {
+        const wg_gemm_operand *o = &print->operand[t][operand];
+        if (o->buffer) continue;
+        if (first >= 0 || t < last) wg_str_addf(out, "term == %d ? ", t);
+        wg_str_add(out, o->across ? "false" : "true");
+        if (first >= 0 || t < last) wg_str_add(out, " : ");
+    }
+    if (first >= 0) wg_str_add(out, operand == 0 ? "a_col == 1" : "b_row == 1");
+    wg_str_add(out, ")");
+}
+
 static void print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
-    static const char *const neighbours[2][3] = {{"a_col == 1", "true", "false"}, {"b_row == 1", "true", "false"}};
-    wg_str element[2] = {{0}, {0}}, begin = {0}, take = {0};
-    const char *along[2];
+    const bool sum = text->terms > 1;
+    wg_str element[2] = {{0}, {0}}, along[2] = {{0}, {0}}, held = {0}, begin = {0}, take = {0};
     for (int o = 0; o < 2; o++) {
-        print_element(&element[o], print, text->type, o);
-        along[o] = neighbours[o][print->operand[o].buffer ? 0 : print->operand[o].across ? 2 : 1];
+        print_element(&element[o], text, print, o);
+        print_along(&along[o], text, print, o);
         wg_gemm_print_item_sum(&begin, &take, print, o, TYPES[text->type].calc, TYPES[text->type].memory);
     }
     const word w[] = {
         {'N', print->name, 0},
         {'M', TYPES[text->type].memory, 0},
         {'T', TYPES[text->type].calc, 0},
-        {'H', print->head ? print->head : print->params, 0},
-        {'E', print->head ? print->enter : "", 0},
+        {'P', print->head ? print->head : print->params, 0},
+        {'L', print->head ? print->enter : "", 0},
         {'G', print->args, 0},
         {'1', wg_str_text(&begin), 0},
         {'2', wg_str_text(&take), 0},
         {'A', wg_str_text(&element[0]), 0},
         {'B', wg_str_text(&element[1]), 0},
-        {'I', along[0], 0},
-        {'J', along[1], 0},
+        {'I', wg_str_text(&along[0]), 0},
+        {'J', wg_str_text(&along[1]), 0},
+        {'E', NULL, text->terms - 1},
+        {'H', sum ? ", held[r][c]" : "", 0},
         {'F', TYPES[text->type].real ? "fma(x[r], y[c], acc[r][c])" : "x[r] * y[c] + acc[r][c]", 0},
     };
     expand(out, SIMT_HEAD, w);
-    print_block_loop(out, print, text->type);
+    if (sum) expand(&held, SIMT_HELD, w);
+    print_loops(out, text, print, &held);
     expand(out, SIMT_BODY, w);
-    out->failed = out->failed || element[0].failed || element[1].failed || begin.failed || take.failed;
-    wg_str_free(&element[0]);
-    wg_str_free(&element[1]);
+    out->failed = out->failed || begin.failed || take.failed;
     wg_str_free(&begin);
     wg_str_free(&take);
+    if (sum) expand(out, SIMT_PART, w);
+    expand(out, SIMT_LAST, w);
+    wg_str_add(out, sum ? "    }\n}\n" : "}\n");
+    for (int o = 0; o < 2; o++) {
+        out->failed = out->failed || element[o].failed || along[o].failed;
+        wg_str_free(&element[o]);
+        wg_str_free(&along[o]);
+    }
 }
 
 void wg_gemm_print_text(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {

@@ -98,7 +98,9 @@ static void compile_scatter(const wg_engine *e, const wg_exec *x, wg_step *step,
     }
 }
 
-_Static_assert((int)WG_GEMM_P_COUNT == WG_PRODUCT_PARAMS, "lowering leaves room for a product's own parameters");
+_Static_assert((int)WG_GEMM_P_COUNT == WG_PRODUCT_PARAMS && (int)WG_GEMM_START == WG_TERM_PARAMS &&
+                   (int)WG_GEMM_LAYOUT == WG_LAYOUT_PARAMS && (int)WG_GEMM_MAX_TERMS == WG_MAX_TERMS,
+               "lowering leaves room for a product's own parameters");
 
 static wg_gemm_type gemm_type(uint8_t dtype) {
     return dtype == WG_F64 ? WG_GEMM_F64 : dtype == WG_I32 ? WG_GEMM_I32 : dtype == WG_I64 ? WG_GEMM_I64 : WG_GEMM_F32;
@@ -119,34 +121,32 @@ static wg_gemm_sum gemm_sum(const wg_sum_text *t) {
     return (wg_gemm_sum){.params = t->params.data, .args = t->args.data, .given = t->given.data, .chunk = t->chunk};
 }
 
-static void print_matmul(const wg_engine *e, const wg_step *step, int base, const wg_gemm_text *text,
-                         wg_kernel_want *want) {
+static void print_matmul(const wg_engine *e, const wg_step *step, const wg_gemm_text *text, wg_kernel_want *want) {
     const wg_lowered *l = &step->l;
     wg_product_text around = {0};
-    char names[3][8];
-    const int number[] = {l->operand[0], l->operand[1], l->scratch};
+    char names[WG_MAX_TERMS][2][8], scratch[8];
     wg_print_product(step, e->form, &want->body, &want->needs, &around);
-    for (int i = 0; i < 3; i++) {
-        snprintf(names[i], sizeof names[i], "b%d", number[i]);
-    }
+    snprintf(scratch, sizeof scratch, "b%d", l->scratch);
     wg_gemm_print print = {.name = WG_NAME_MARK,
                            .params = wg_str_text(&around.params),
                            .args = wg_str_text(&around.args),
                            .head = around.head.data,
                            .enter = around.enter.data,
-                           .base = base,
-                           .operand = {gemm_operand(l, 0, names[0]), gemm_operand(l, 1, names[1])},
+                           .base = l->own,
                            .sum = {gemm_sum(&around.sum[0]), gemm_sum(&around.sum[1])},
-                           .scratch = names[2]};
+                           .scratch = scratch};
+    for (int t = 0; t < text->terms; t++) {
+        const wg_lowered term = wg_lowered_term(l, t);
+        for (int k = 0; k < 2; k++) {
+            snprintf(names[t][k], sizeof names[t][k], "b%d", term.operand[k]);
+            print.operand[t][k] = gemm_operand(&term, k, names[t][k]);
+        }
+    }
     wg_gemm_print_text(&want->body, text, &print);
     want->body.failed = !wg_product_text_free(&around) || want->body.failed;
 }
 
-/* False when there is no memory. */
-static bool compile_matmul(const wg_engine *e, wg_exec *x, wg_step *step, wg_exec_step *s, wg_kernel_want *want) {
-    const wg_product *m = &step->product;
-    const wg_limits *limits = e->dev.limits;
-    uint8_t dtype = step->l.loop.inst[0].dtype;
+static wg_gemm_problem gemm_problem(uint8_t dtype, const wg_product *m) {
     wg_gemm_problem problem = {
         .type = gemm_type(dtype),
         .m = m->m,
@@ -163,22 +163,41 @@ static bool compile_matmul(const wg_engine *e, wg_exec *x, wg_step *step, wg_exe
     memcpy(problem.batch, m->batch, sizeof problem.batch);
     memcpy(problem.a_batch, m->a_batch, sizeof problem.a_batch);
     memcpy(problem.b_batch, m->b_batch, sizeof problem.b_batch);
+    return problem;
+}
+
+/* Adds a product's own parameters to its kernel's. */
+static void add_own_params(wg_lowered *l, const wg_gemm_plan *plan) {
+    int buffer[WG_GEMM_MAX_PARAMS];
+    memset(buffer, -1, sizeof buffer);
+    buffer[WG_GEMM_P_SCRATCH_OFFSET] = l->scratch;
+    for (int t = 0; t < plan->text.terms; t++) {
+        const wg_lowered term = wg_lowered_term(l, t);
+        buffer[wg_gemm_start(t)] = term.operand[0];
+        buffer[wg_gemm_start(t) + 1] = term.operand[1];
+    }
+    l->own = l->nparams;
+    for (int i = 0; i < plan->nv; i++) {
+        wg_lower_param(l, buffer[i] < 0 ? WG_PARAM_VALUE : WG_PARAM_OFFSET, WG_I64, buffer[i], plan->v[i]);
+    }
+}
+
+/* False when there is no memory. */
+static bool compile_matmul(const wg_engine *e, wg_exec *x, wg_step *step, wg_exec_step *s, wg_kernel_want *want) {
+    const wg_limits *limits = e->dev.limits;
+    wg_lowered *l = &step->l;
+    wg_gemm_problem problem[WG_MAX_TERMS];
+    for (int t = 0; t <= l->nmore; t++) {
+        problem[t] = gemm_problem(l->loop.inst[0].dtype, t ? &l->more[t - 1].product : &step->product);
+    }
     wg_gemm_device device = {.form = e->form == WG_SIMD ? WG_GEMM_SIMD : WG_GEMM_SIMT,
                              .float_width = limits->native_floats,
                              .compute_units = x->built_for == WG_QUEUE_INLINE ? 1 : limits->compute_units,
                              .max_items = limits->max_groups[0]};
     wg_gemm_plan plan;
-    wg_gemm_make_plan(&plan, &problem, &device);
-    wg_lowered *l = &step->l;
-    int base = l->nparams;
-    for (int i = 0; i < WG_GEMM_P_COUNT; i++) {
-        int buffer = i == WG_GEMM_P_A_OFFSET         ? l->operand[0]
-                     : i == WG_GEMM_P_B_OFFSET       ? l->operand[1]
-                     : i == WG_GEMM_P_SCRATCH_OFFSET ? l->scratch
-                                                     : -1;
-        wg_lower_param(l, buffer < 0 ? WG_PARAM_VALUE : WG_PARAM_OFFSET, WG_I64, buffer, plan.v[i]);
-    }
-    print_matmul(e, step, base, &plan.text, want);
+    wg_gemm_make_plan(&plan, problem, l->nmore + 1, &device);
+    add_own_params(l, &plan);
+    print_matmul(e, step, &plan.text, want);
     for (int i = 0; i < 3; i++) {
         s->groups[i] = (uint32_t)plan.grid[i];
         s->local[i] = (uint32_t)plan.group[i];

@@ -49,73 +49,106 @@ static operand make_operand(const wg_lowered *l, int k, wg_machine *m, int64_t z
     return (operand){dtype, to, 0, turned ? 1 : length, turned ? length : 1};
 }
 
-static void multiply(wg_machine *m, const wg_product *t, int64_t z, const operand *a, const operand *b) {
+/* A product under way: its operands, and the machines and room of those that are made. */
+typedef struct factor {
+    wg_lowered loop;
+    wg_machine machine;
+    void *made;
+    operand now;
+} factor;
+
+typedef struct product_run {
+    factor factor[WG_MAX_TERMS][2];
+    wg_machine machine; /* of what is computed from them */
+} product_run;
+
+static const wg_product *product_of(const wg_step *s, int t) { return t ? &s->l.more[t - 1].product : &s->product; }
+
+static void multiply(const wg_step *s, product_run *r, int64_t z) {
+    wg_machine *m = &r->machine;
     wg_dtype dtype = (wg_dtype)m->loop->inst[0].dtype;
-    for (int64_t row = 0; row < t->m; row++) {
-        wg_machine_enter_row(m, z * t->m + row);
-        for (int64_t col = 0; col < t->n; col += WG_WIDE) {
-            wg_strip x = {a->dtype, a->from, a->at + row * a->row, a->col, 0};
-            wg_strip y = {b->dtype, b->from, b->at + col * b->col, b->row, b->col};
-            wg_lanes_product(dtype, &x, &y, t->k, block_at(col, t->n), &m->x[0]);
-            wg_machine_finish(m, col, block_at(col, t->n));
+    for (int64_t row = 0; row < s->product.m; row++) {
+        wg_machine_enter_row(m, z * s->product.m + row);
+        for (int64_t col = 0; col < s->product.n; col += WG_WIDE) {
+            int n = block_at(col, s->product.n);
+            for (int t = 0; t <= s->l.nmore; t++) {
+                const operand *a = &r->factor[t][0].now, *b = &r->factor[t][1].now;
+                wg_strip x = {a->dtype, a->from, a->at + row * a->row, a->col, 0};
+                wg_strip y = {b->dtype, b->from, b->at + col * b->col, b->row, b->col};
+                wg_lanes_product(dtype, &x, &y, product_of(s, t)->k, n, &m->x[t ? s->l.more[t - 1].inst : 0]);
+            }
+            wg_machine_finish(m, col, n);
         }
     }
 }
 
-/* The loops of a product, a machine for each, and room for the operands that two of them make. */
-typedef struct product_run {
-    wg_lowered loop[3];
-    wg_machine machine[3];
-    void *made[2];
-} product_run;
+/* Bytes of operand k of product t where it is made, 0 where it lies in memory. */
+static size_t made_bytes(const wg_step *s, int t, int k) {
+    const wg_product *m = product_of(s, t);
+    const wg_lowered l = wg_lowered_term(&s->l, t);
+    size_t size = wg_dtype_size((wg_dtype)s->l.loop.inst[0].dtype);
+    return wg_makes_operand(&l, k) ? (size_t)(k ? m->k * m->n : m->m * m->k) * size : 0;
+}
 
-static bool prepare(const wg_step *step, const int64_t *params, char *const *mem, wg_room *room, product_run *r) {
-    const wg_lowered *l = &step->l;
-    const wg_product *t = &step->product;
-    size_t size = wg_dtype_size((wg_dtype)l->loop.inst[0].dtype), bytes[3] = {0}, all = 0;
-    for (int k = 0; k < 3; k++) {
-        r->loop[k] = k < 2 ? wg_operand_loop(l, k) : *l;
-        bytes[k] = k == 2 || wg_makes_operand(l, k) ? wg_machine_room(&r->loop[k]) : 0;
-        all += bytes[k];
+static bool prepare(const wg_step *s, const int64_t *params, char *const *mem, wg_room *room, product_run *r) {
+    size_t machines = wg_machine_room(&s->l), bytes = machines;
+    for (int i = 0; i < 2 * (s->l.nmore + 1); i++) {
+        factor *f = &r->factor[i / 2][i % 2];
+        const wg_lowered l = wg_lowered_term(&s->l, i / 2);
+        f->loop = wg_operand_loop(&l, i % 2);
+        bytes += wg_makes_operand(&l, i % 2) ? wg_machine_room(&f->loop) + made_bytes(s, i / 2, i % 2) : 0;
     }
-    size_t a = wg_makes_operand(l, 0) ? (size_t)(t->m * t->k) * size : 0;
-    size_t b = wg_makes_operand(l, 1) ? (size_t)(t->k * t->n) * size : 0;
-    char *space = wg_room_get(room, all + a + b);
-    for (int k = 0; space && k < 3; k++) {
-        if (bytes[k] > 0) {
-            wg_machine_make(&r->loop[k], params, mem, space, &r->machine[k]);
-            space += bytes[k];
+    char *space = wg_room_get(room, bytes), *at = space;
+    if (!space) {
+        return false;
+    }
+    wg_machine_make(&s->l, params, mem, at, &r->machine);
+    at += machines;
+    for (int made = 0; made < 2; made++) { /* machines first, which are aligned */
+        for (int i = 0; i < 2 * (s->l.nmore + 1); i++) {
+            factor *f = &r->factor[i / 2][i % 2];
+            const wg_lowered l = wg_lowered_term(&s->l, i / 2);
+            if (wg_makes_operand(&l, i % 2) && !made) {
+                wg_machine_make(&f->loop, params, mem, at, &f->machine);
+                at += wg_machine_room(&f->loop);
+            } else if (made) {
+                f->made = at;
+                at += made_bytes(s, i / 2, i % 2);
+            }
         }
     }
-    r->made[0] = space;
-    r->made[1] = space ? space + a : NULL;
-    return space != NULL;
+    return true;
 }
 
 static wg_dtype buffer_dtype(const wg_lowered *l, int k) { return (wg_dtype)l->buffers[l->operand[k]].dtype; }
 
+/* The operands of product z of the batch. */
+static void enter_product(const wg_step *s, int t, int64_t z, const int64_t *gemm, char *const *mem, factor *f) {
+    const wg_product *m = product_of(s, t);
+    const wg_lowered l = wg_lowered_term(&s->l, t);
+    const int64_t *starts = gemm + wg_gemm_start(t);
+    int64_t a_start = starts[0], b_start = starts[1];
+    enter_batch(m, z, &a_start, &b_start);
+    f[0].now = wg_makes_operand(&l, 0) ? make_operand(&l, 0, &f[0].machine, z, m->m, m->k, f[0].made)
+                                       : (operand){buffer_dtype(&l, 0), mem[l.operand[0]], a_start, m->a_row, m->a_col};
+    f[1].now = wg_makes_operand(&l, 1) ? make_operand(&l, 1, &f[1].machine, z, m->k, m->n, f[1].made)
+                                       : (operand){buffer_dtype(&l, 1), mem[l.operand[1]], b_start, m->b_row, m->b_col};
+}
+
 static bool run_matmul(const wg_step *step, const int64_t *params, char *const *mem, wg_room *room) {
-    const wg_product *t = &step->product;
-    const wg_lowered *l = &step->l;
-    const int64_t *gemm = params + l->nparams - WG_GEMM_P_COUNT;
     product_run r;
     int64_t batches = 1;
     if (!prepare(step, params, mem, room, &r)) {
         return false;
     }
-    for (int i = 0; i < t->rank; i++) {
-        batches *= t->batch[i];
+    for (int i = 0; i < step->product.rank; i++) {
+        batches *= step->product.batch[i];
     }
     for (int64_t z = 0; z < batches; z++) {
-        int64_t a_start = gemm[WG_GEMM_P_A_OFFSET], b_start = gemm[WG_GEMM_P_B_OFFSET];
-        enter_batch(t, z, &a_start, &b_start);
-        operand a = wg_makes_operand(l, 0)
-                        ? make_operand(l, 0, &r.machine[0], z, t->m, t->k, r.made[0])
-                        : (operand){buffer_dtype(l, 0), mem[l->operand[0]], a_start, t->a_row, t->a_col};
-        operand b = wg_makes_operand(l, 1)
-                        ? make_operand(l, 1, &r.machine[1], z, t->k, t->n, r.made[1])
-                        : (operand){buffer_dtype(l, 1), mem[l->operand[1]], b_start, t->b_row, t->b_col};
-        multiply(&r.machine[2], t, z, &a, &b);
+        for (int t = 0; t <= step->l.nmore; t++) {
+            enter_product(step, t, z, params + step->l.own, mem, r.factor[t]);
+        }
+        multiply(step, &r, z);
     }
     return true;
 }

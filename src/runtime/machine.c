@@ -249,8 +249,12 @@ void wg_machine_run(wg_machine *m) {
 void wg_machine_finish(wg_machine *m, int64_t column, int n) {
     m->i = column;
     m->n = n;
-    for (int i = 1; i < m->loop->ninsts; i++) {
-        run_inst(m, i);
+    for (int i = 1, t = 1; i < m->loop->ninsts; i++) {
+        if (t <= m->l->nmore && i == m->l->more[t - 1].inst) {
+            t++;
+        } else {
+            run_inst(m, i);
+        }
     }
     run_stores(m, m->work[0].stores, m->work[0].nstores);
 }

@@ -41,7 +41,7 @@ void wg_machine_make(const wg_lowered *l, const int64_t *params, char *const *me
 
 /* Runs a loop step. */
 void wg_machine_run(wg_machine *m);
-/* An epilogue's row, by its number; then 16 of its columns, n of them real, whose product is in register 0. */
+/* An epilogue's row, by its number; then 16 of its columns, n of them real, whose products are in their registers. */
 void wg_machine_enter_row(wg_machine *m, int64_t row);
 void wg_machine_finish(wg_machine *m, int64_t column, int n);
 /* In a row of a product's operand: 16 of its values, n of them real. */

@@ -113,8 +113,7 @@ static void count_loop(const wg_plan *plan, const wg_step *s, const wg_lowered *
     }
 }
 
-static void count_product(const wg_step *s, span *read, int64_t *flops) {
-    const wg_product *m = &s->product;
+static void count_product(const wg_lowered *l, const wg_product *m, span *read, int64_t *flops) {
     span a = at(m->a_offset), b = at(m->b_offset);
     int64_t batch = 1;
     repeat(&a, m->m, m->a_row);
@@ -126,13 +125,13 @@ static void count_product(const wg_step *s, span *read, int64_t *flops) {
         repeat(&b, m->batch[i], m->b_batch[i]);
         batch *= m->batch[i];
     }
-    if (!wg_makes_operand(&s->l, 0)) {
-        join(&read[s->l.operand[0]], a);
+    if (!wg_makes_operand(l, 0)) {
+        join(&read[l->operand[0]], a);
     }
-    if (!wg_makes_operand(&s->l, 1)) {
-        join(&read[s->l.operand[1]], b);
+    if (!wg_makes_operand(l, 1)) {
+        join(&read[l->operand[1]], b);
     }
-    if (wg_dtype_is_float((wg_dtype)s->l.loop.inst[0].dtype)) {
+    if (wg_dtype_is_float((wg_dtype)l->loop.inst[0].dtype)) {
         *flops += 2 * batch * m->m * m->n * m->k;
     }
 }
@@ -162,11 +161,12 @@ static wg_cost count_step(const wg_plan *plan, const wg_step *s) {
     } else {
         count_loop(plan, s, &s->l, read, written, &cost.flops);
     }
-    if (s->kind == WG_GROUP_MATMUL) {
-        count_product(s, read, &cost.flops);
+    for (int t = 0; s->kind == WG_GROUP_MATMUL && t <= s->l.nmore; t++) {
+        const wg_lowered term = wg_lowered_term(&s->l, t);
+        count_product(&term, t ? &s->l.more[t - 1].product : &s->product, read, &cost.flops);
         for (int k = 0; k < 2; k++) {
-            if (wg_makes_operand(&s->l, k)) {
-                const wg_lowered made = wg_operand_loop(&s->l, k);
+            if (wg_makes_operand(&term, k)) {
+                const wg_lowered made = wg_operand_loop(&term, k);
                 count_loop(plan, s, &made, read, written, &cost.flops);
             }
         }

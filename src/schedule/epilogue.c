@@ -12,17 +12,6 @@ static const wg_node *product_of(const wg_partition *p, const wg_group *g) {
     return p->problem->tasks[g->entries[0].task].node;
 }
 
-void wg_epilogue_count_readers(wg_partition *p) {
-    for (size_t i = 0; p->epilogues && i < p->problem->ntasks; i++) {
-        const wg_task *t = &p->problem->tasks[i];
-        for (int k = 0; k < t->node->nin; k++) {
-            if (t->in[k].ref >= 0) {
-                p->places[t->in[k].ref].readers++;
-            }
-        }
-    }
-}
-
 /* Each element once, in order; or a row, repeated. Dims of size 1 have any stride. */
 static bool lies_whole(const wg_view *v) {
     int64_t next = 1;
@@ -98,7 +87,8 @@ bool wg_epilogue_takes(const wg_partition *p, int group, int task) {
     const wg_node *product = product_of(p, g);
     int before = g->entries[g->nentries - 1].task;
     unsigned does = 0;
-    if (!p->epilogues || product->dtype == WG_F64 || (p->problem->plain && p->problem->plain[g->entries[0].task])) {
+    if (!p->limits->epilogues || product->dtype == WG_F64 ||
+        (p->problem->plain && p->problem->plain[g->entries[0].task])) {
         return false;
     }
     for (size_t i = 1; i < g->nentries; i++) {
@@ -106,14 +96,14 @@ bool wg_epilogue_takes(const wg_partition *p, int group, int task) {
     }
     unsigned now = what_it_does(p, g, task, before);
     bool over = does & (WG_EPILOGUE_RELU | WG_EPILOGUE_GELU_TANH | WG_EPILOGUE_GELU_GRAD);
-    if (!(now & p->epilogues) || (now & does) || over || (now == WG_EPILOGUE_GELU_GRAD && does)) {
+    if (!(now & p->limits->epilogues) || (now & does) || over || (now == WG_EPILOGUE_GELU_GRAD && does)) {
         return false;
     }
-    if (p->places[before].readers == 1 && !p->problem->tasks[before].keep) {
+    if (p->readers[before] == 1 && !p->problem->tasks[before].keep) {
         return true;
     }
-    return now == WG_EPILOGUE_GELU_TANH && (p->epilogues & WG_EPILOGUE_GELU_INPUT) && !(does & WG_EPILOGUE_ADDEND) &&
-           has_whole_rows(p, g);
+    return now == WG_EPILOGUE_GELU_TANH && (p->limits->epilogues & WG_EPILOGUE_GELU_INPUT) &&
+           !(does & WG_EPILOGUE_ADDEND) && has_whole_rows(p, g);
 }
 
 /* The buffer of a slot that the loop uses: a product's operands have others. */

@@ -14,8 +14,6 @@ typedef struct wg_epilogue {
     int64_t addend_at, bias_at, input_at; /* where they begin in theirs, in elements */
 } wg_epilogue;
 
-/* How many operands read each value, for the next one; nothing where no library has epilogues. */
-void wg_epilogue_count_readers(wg_partition *p);
 /* Whether the library can do a task, which fits the group of a product that it computes, after what is in that group. */
 bool wg_epilogue_takes(const wg_partition *p, int group, int task);
 /* What is in the group of a product, lowered to l. */

@@ -23,6 +23,9 @@
 #define WG_MAX_BUFFERS 24
 #define WG_MAX_PARAMS 110
 #define WG_PRODUCT_PARAMS 25 /* of them, a product's own: sizes, strides, blocking; added when its kernel is made */
+#define WG_TERM_PARAMS 2     /* the same of each product more that a kernel computes: where its operands start, ... */
+#define WG_LAYOUT_PARAMS 15  /* ... and its sizes and strides, where they are none that another one has */
+#define WG_MAX_TERMS 10
 #define WG_MAX_INSTS 512
 #define WG_MAX_STAGES 16
 

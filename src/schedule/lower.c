@@ -5,6 +5,7 @@
 #include "schedule/axes.h"
 #include "schedule/geometry.h"
 #include "schedule/place.h"
+#include "schedule/terms.h"
 #include "tensor/dtype.h"
 
 #include <string.h>
@@ -400,6 +401,10 @@ static void lower_entry(wg_lowering *l, size_t i) {
         x.inst[r].level = WG_LEVEL_KEPT;
         x.inst[r].uniform = false;
         x.inst[r].exact = 0;
+        int number = wg_terms_number(l->group, e->task);
+        if (number > 0) {
+            l->out->more[number - 1].inst = r;
+        }
     } else {
         r = x.node->op->emit(&x, x.node);
     }

@@ -19,6 +19,23 @@ static inline int wg_lower_slot(const wg_problem *p, int ref) {
 /* Two words in which kernels report an index out of range: the op, and the shape it happened in. */
 static inline int wg_slot_trap(const wg_problem *p) { return (int)(p->nleaves + 3 * p->ntasks); }
 
+/* A product; strides and offsets in elements. Those of an operand that the product makes say nothing. */
+typedef struct wg_product {
+    int64_t m, n, k;
+    int rank;
+    int64_t batch[WG_MAX_RANK], a_batch[WG_MAX_RANK], b_batch[WG_MAX_RANK];
+    int64_t a_offset, a_row, a_col, b_offset, b_row, b_col;
+} wg_product;
+
+/* A product that is computed behind the first in the same kernel: see terms.h. */
+typedef struct wg_term {
+    wg_product product;
+    int operand[2],
+        inst; /* as those of the first, which have their places below; what stands for it in the loop's body */
+    wg_loop make[2];
+    bool across[2];
+} wg_term;
+
 typedef struct wg_lowered {
     wg_loop loop;
     wg_argument *params;
@@ -31,9 +48,12 @@ typedef struct wg_lowered {
     wg_loop make[2]; /* that loop, a MAP whose last axes are the operand's rows and columns, lanes along either */
     bool across[2];  /* that loop's lanes lie along the result rather than along the sum */
     int scratch;     /* of a product in the simd form: its buffer; else -1 */
-    int64_t units;   /* pieces of work that can run side by side in the simd form */
-    int64_t results; /* points of the kept axes: work-items, or work-groups for rows, of the simt form */
-    int64_t elems;   /* points of the loop nest, for estimates */
+    wg_term *more;   /* the products behind the first */
+    int nmore;
+    int own;                /* where a product's own parameters begin, once its kernel is made */
+    int64_t units;          /* pieces of work that can run side by side in the simd form */
+    int64_t results;        /* points of the kept axes: work-items, or work-groups for rows, of the simt form */
+    int64_t elems;          /* points of the loop nest, for estimates */
     bool failed, no_memory; /* failed: larger than a kernel can be, or out of memory */
 } wg_lowered;
 
@@ -47,6 +67,8 @@ bool wg_lower_product(const wg_partition *p, int group, bool scratch, wg_lowered
 void wg_lowered_free(wg_lowered *l);
 /* Whether a loop makes operand k of a product. */
 static inline bool wg_makes_operand(const wg_lowered *l, int k) { return l->make[k].inst != NULL; }
+/* The kernel with the operands of product t in place of those of the first; they stay where they are. */
+wg_lowered wg_lowered_term(const wg_lowered *l, int t);
 /* That loop as a kernel's: the parameters and buffers are the kernel's, and stay with it. */
 static inline wg_lowered wg_operand_loop(const wg_lowered *l, int k) {
     wg_lowered o = *l;

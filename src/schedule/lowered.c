@@ -50,10 +50,23 @@ static void free_loop(wg_loop *loop) {
     wg_mem_free(loop->store);
 }
 
+wg_lowered wg_lowered_term(const wg_lowered *l, int t) {
+    wg_lowered o = *l;
+    for (int k = 0; t > 0 && k < 2; k++) {
+        o.operand[k] = l->more[t - 1].operand[k];
+        o.make[k] = l->more[t - 1].make[k];
+        o.across[k] = l->more[t - 1].across[k];
+    }
+    return o;
+}
+
 void wg_lowered_free(wg_lowered *l) {
     wg_mem_free(l->params);
     free_loop(&l->loop);
-    free_loop(&l->make[0]);
-    free_loop(&l->make[1]);
+    for (int t = 0; t <= l->nmore; t++) {
+        free_loop(t ? &l->more[t - 1].make[0] : &l->make[0]);
+        free_loop(t ? &l->more[t - 1].make[1] : &l->make[1]);
+    }
+    wg_mem_free(l->more);
     *l = (wg_lowered){0};
 }

@@ -7,6 +7,7 @@
 #include "schedule/place.h"
 #include "schedule/prologue.h"
 #include "schedule/summed.h"
+#include "schedule/terms.h"
 #include "tensor/shape.h"
 
 enum {
@@ -77,6 +78,7 @@ static bool join(wg_partition *p, int group, int task) {
         (p->groups[group].kind == WG_GROUP_MATMUL && t->node->op->elsewhere)) {
         return false;
     }
+    wg_terms_bring(p, group, task, &d);
     wg_place_make_way(p, group, task, level);
     wg_place_put(p, group, task, level);
     p->places[task].group = group;
@@ -373,16 +375,11 @@ static void settle_floats(wg_partition *p) {
 }
 
 bool wg_partition_make(const wg_problem *p, int limit, const wg_limits *limits, const bool *sink, const wg_joins *joins,
-                       wg_partition *out) {
-    *out = (wg_partition){.problem = p,
-                          .limit = limit,
-                          .products_apart = limits->gemm_library,
-                          .epilogues = limits->epilogues,
-                          .sink = sink,
-                          .joins = joins};
+                       wg_sums sums, wg_partition *out) {
+    *out = (wg_partition){.problem = p, .limit = limit, .limits = limits, .sink = sink, .joins = joins, .sums = sums};
     out->places = wg_mem_alloc(p->ntasks * sizeof *out->places);
     out->leaf_recent = wg_mem_alloc(p->nleaves * sizeof *out->leaf_recent);
-    if (!out->places || !out->leaf_recent) {
+    if (!out->places || !out->leaf_recent || !wg_terms_begin(out)) {
         return false;
     }
     for (size_t i = 0; i < p->ntasks; i++) {
@@ -393,7 +390,6 @@ bool wg_partition_make(const wg_problem *p, int limit, const wg_limits *limits, 
         out->leaf_recent[i] = -1;
     }
     wg_summed_find(out);
-    wg_epilogue_count_readers(out);
     for (size_t i = 0; i < p->ntasks && !out->failed; i++) {
         if (out->places[i].group >= 0) {
             continue; /* a copy that was wanted before */
@@ -420,24 +416,32 @@ bool wg_partition_make(const wg_problem *p, int limit, const wg_limits *limits, 
     return !out->failed;
 }
 
-void wg_partition_order(const wg_partition *p, int *order) {
+int wg_partition_order(const wg_partition *p, int *order) {
     int n = 0;
     for (int early = 1; early >= 0; early--) {
         for (size_t i = 0; i < p->ngroups; i++) {
-            if (p->groups[i].early == (bool)early) {
+            if (p->groups[i].early == (bool)early && p->groups[i].nentries > 0) {
                 order[n++] = (int)i;
             }
         }
     }
+    return n;
 }
 
 void wg_partition_free(wg_partition *p) {
     for (size_t i = 0; i < p->ngroups; i++) {
         wg_mem_free(p->groups[i].entries);
         wg_mem_free(p->groups[i].reads);
-        wg_mem_free(p->groups[i].operand[0].entries);
-        wg_mem_free(p->groups[i].operand[1].entries);
+        for (int k = 0; k < 2; k++) {
+            wg_mem_free(p->groups[i].operand[k].entries);
+            for (size_t j = 0; j < p->groups[i].nmore; j++) {
+                wg_mem_free(p->groups[i].more[j].operand[k].entries);
+            }
+        }
+        wg_mem_free(p->groups[i].more);
     }
+    wg_mem_free(p->readers);
+    wg_mem_free(p->last_reader);
     wg_mem_free(p->groups);
     wg_mem_free(p->places);
     wg_mem_free(p->leaf_recent);

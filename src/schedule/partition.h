@@ -62,6 +62,12 @@ typedef struct wg_prologue {
     size_t nentries, entry_cap;
 } wg_prologue;
 
+/* A product that came to a group from one of its own, and follows the first: see terms.h. */
+typedef struct wg_addend {
+    int task;
+    wg_prologue operand[2];
+} wg_addend;
+
 typedef struct wg_group {
     wg_group_kind kind;
     bool early;
@@ -75,6 +81,10 @@ typedef struct wg_group {
     size_t nreads, read_cap;
     int cost;
     wg_prologue operand[2]; /* of a product */
+    wg_addend *more;        /* and of those that are computed behind it */
+    size_t nmore, more_cap;
+    int64_t gain;    /* bytes that they save by it */
+    int more_params; /* their own, of the kernel's */
 } wg_group;
 
 typedef struct wg_place {
@@ -90,9 +100,12 @@ typedef struct wg_place {
     bool sunk;         /* floats though it is made of values that groups store */
     bool anywhere;     /* the same value for every element: no memory, no coordinates */
     bool coords;       /* it, or a float it needs, is made of coordinates */
-    int readers;       /* operands that show its value, where that matters: see epilogue.h */
     bool stored;       /* its bytes are written: another group reads it, or it is kept */
 } wg_place;
+
+/* Which products that are added up come together: all that save bytes by it, or those whose operands take no more bytes
+ * meanwhile than the result would. */
+typedef enum wg_sums { WG_SUMS_NONE, WG_SUMS_IN_PLACE, WG_SUMS_ALL } wg_sums;
 
 typedef struct wg_partition {
     const wg_problem *problem;
@@ -102,12 +115,15 @@ typedef struct wg_partition {
     const wg_joins *joins; /* which are stored by parts; NULL: none */
     wg_join_part *parts;   /* of those */
     size_t nparts, part_cap;
+    int *readers;     /* one for each task: how many operands it is */
+    int *last_reader; /* one for each task, then for each leaf: the last task that reads it, -1 */
+    wg_sums sums;
+    size_t nsums; /* products that came to others */
     wg_group *groups;
     size_t ngroups, group_cap;
     int limit; /* instructions of a kernel; 0: one op each */
-    bool products_apart;
-    unsigned epilogues; /* but for these, see epilogue.h */
-    bool failed;        /* out of memory */
+    const wg_limits *limits;
+    bool failed; /* out of memory */
 } wg_partition;
 
 /* limit: instructions of a kernel, 0 for a kernel for each op. limits: of a device with a library, which computes products of
@@ -115,11 +131,12 @@ typedef struct wg_partition {
  * which of them are stored by parts, or NULL. False when there is no memory. The result is freed either way by
  * wg_partition_free. */
 bool wg_partition_make(const wg_problem *p, int limit, const wg_limits *limits, const bool *sink, const wg_joins *joins,
-                       wg_partition *out);
+                       wg_sums sums, wg_partition *out);
 void wg_partition_free(wg_partition *p);
 
-/* Numbers the groups in the order they run: early ones first. order[i] is a group number; ngroups entries. */
-void wg_partition_order(const wg_partition *p, int *order);
+/* Numbers the groups in the order they run: early ones first. order[i] is a group number. Returns how many there are: those
+ * that gave all they had to others are left out. */
+int wg_partition_order(const wg_partition *p, int *order);
 
 /* Gives a float bytes of its own, where its operands are made if it fits there. */
 void wg_partition_give_bytes(wg_partition *p, int task);

@@ -18,6 +18,14 @@ static wg_view reads_anywhere(const wg_group *g) {
     return v;
 }
 
+/* A read takes a buffer and some parameters, of which a kernel has as many as a device takes arguments. */
+int wg_place_read_limit(const wg_group *g) {
+    enum { MOST = WG_MAX_BUFFERS - 4, EACH = 4, COMMON = 27 };
+    int operands = 2 * (int)(g->nmore + 1);
+    int limit = operands + (WG_MAX_PARAMS - COMMON - g->more_params - operands) / EACH;
+    return g->nmore == 0 ? WG_READ_LIMIT : limit < MOST ? limit : MOST;
+}
+
 int wg_place_order(const wg_partition *p, int group) { return p->groups[group].early ? group : EARLY_BASE + group; }
 
 int wg_place_group(wg_partition *p, wg_group_kind kind, const wg_shape *space, bool early) {
@@ -127,7 +135,7 @@ bool wg_place_fits(wg_partition *p, int group, int task, wg_level level, wg_plac
             return false;
         }
     }
-    return g->cost + d->cost <= p->limit && (int)g->nreads + d->reads <= WG_READ_LIMIT;
+    return g->cost + d->cost <= p->limit && (int)g->nreads + d->reads <= wg_place_read_limit(g);
 }
 
 void wg_place_read(wg_partition *p, int group, wg_level level, const wg_view *w, int ref, bool elsewhere) {

@@ -6,6 +6,9 @@
 
 enum { WG_READ_LIMIT = 16 }; /* operands of a kernel */
 
+/* The same of a group, which may add up products: those have operands and parameters that leave less room for others. */
+int wg_place_read_limit(const wg_group *g);
+
 /* What a task would add to a group: instructions, reads from memory. */
 typedef struct wg_place_demand {
     int cost, reads;

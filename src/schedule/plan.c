@@ -6,6 +6,7 @@
 #include "schedule/memory.h"
 #include "schedule/share.h"
 #include "schedule/sink.h"
+#include "schedule/terms.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -17,46 +18,6 @@
 #define KERNEL_LIMIT 160
 /* In plans of more tasks steps come to share launches only once the plan is chosen. */
 #define SHORT 1024
-
-/* Adjacent batch dims that both operands step through evenly become one. */
-static void merge_batch(wg_product *m) {
-    int out = 0;
-    for (int i = 0; i < m->rank; i++) {
-        if (m->batch[i] == 1) {
-            continue;
-        }
-        if (out > 0 && m->a_batch[out - 1] == m->a_batch[i] * m->batch[i] &&
-            m->b_batch[out - 1] == m->b_batch[i] * m->batch[i]) {
-            m->batch[out - 1] *= m->batch[i];
-        } else {
-            m->batch[out++] = m->batch[i];
-        }
-        m->a_batch[out - 1] = m->a_batch[i];
-        m->b_batch[out - 1] = m->b_batch[i];
-    }
-    m->rank = out;
-}
-
-static void describe_product(const wg_problem *p, const wg_task *t, wg_product *m) {
-    wg_view a, b;
-    wg_operand_view(p, t, 0, &a);
-    wg_operand_view(p, t, 1, &b);
-    int r = a.shape.rank;
-    const wg_shape *out = t->node->shape;
-    *m = (wg_product){.m = a.shape.dim[r - 2], .k = a.shape.dim[r - 1], .n = b.shape.dim[r - 1], .rank = r - 2};
-    for (int i = 0; i < r - 2; i++) {
-        m->batch[i] = out->dim[i];
-        m->a_batch[i] = a.shape.dim[i] == 1 ? 0 : a.stride[i];
-        m->b_batch[i] = b.shape.dim[i] == 1 ? 0 : b.stride[i];
-    }
-    m->a_offset = a.offset;
-    m->a_row = a.stride[r - 2];
-    m->a_col = a.stride[r - 1];
-    m->b_offset = b.offset;
-    m->b_row = b.stride[r - 2];
-    m->b_col = b.stride[r - 1];
-    merge_batch(m);
-}
 
 static void describe_scatter(const wg_problem *p, const wg_task *t, wg_step *s) {
     const wg_shape *out = t->node->shape;
@@ -98,10 +59,14 @@ static size_t add_ops(const wg_partition *part, const wg_entry *entries, size_t 
 /* In the order in which they are computed. */
 static void describe_ops(const wg_partition *part, const wg_group *g, wg_step *s) {
     size_t at = 0;
-    for (int k = 0; k < 2; k++) {
-        at = add_ops(part, g->operand[k].entries, g->operand[k].nentries, at, s);
+    for (size_t i = 0; i < g->nentries; i++) {
+        int product = g->kind == WG_GROUP_MATMUL ? wg_terms_number(g, g->entries[i].task) : -1;
+        for (int k = 0; product >= 0 && k < 2; k++) {
+            const wg_prologue *o = wg_terms_operand(g, (size_t)product, k);
+            at = add_ops(part, o->entries, o->nentries, at, s);
+        }
+        at = add_ops(part, &g->entries[i], 1, at, s);
     }
-    at = add_ops(part, g->entries, g->nentries, at, s);
     if (at >= sizeof s->ops) {
         memcpy(s->ops + sizeof s->ops - 4, "...", 4);
     }
@@ -118,12 +83,15 @@ static bool make_step(const wg_partition *part, int group, wg_form form, const w
     case WG_GROUP_LOOP:
         return wg_lower_loop(part, group, form == WG_SIMD ? limits->cache_bytes : SIZE_MAX, &s->l);
     case WG_GROUP_MATMUL:
-        describe_product(p, t, &s->product);
+        wg_terms_describe(p, g, 0, &s->product);
         if (!wg_lower_product(part, group, form == WG_SIMD, &s->l)) {
             return false;
         }
         s->l.results = wg_shape_numel(*t->node->shape);
         s->l.elems = s->l.results * (s->product.k + 1);
+        for (int i = 0; i < s->l.nmore; i++) {
+            s->l.elems += s->l.results * s->l.more[i].product.k;
+        }
         wg_epilogue_describe(part, group, &s->l, &s->epilogue);
         return true;
     case WG_GROUP_SCATTER:
@@ -143,9 +111,9 @@ static bool steps_of(wg_plan *plan, const wg_partition *part, wg_form form, cons
         wg_mem_free(order);
         return false;
     }
-    wg_partition_order(part, order);
+    int ngroups = wg_partition_order(part, order);
     bool ok = true;
-    for (size_t i = 0; ok && i < part->ngroups; i++) {
+    for (int i = 0; ok && i < ngroups; i++) {
         wg_step *s = &plan->steps[plan->nsteps++];
         ok = make_step(part, order[i], form, limits, s);
         *too_large = !ok && !s->l.no_memory;
@@ -160,7 +128,7 @@ static wg_plan *plan_with(wg_planner *how, const bool *sink, wg_partition *part)
     wg_plan *plan = wg_mem_zalloc(sizeof *plan);
     int64_t largest = (int64_t)how->limits->max_alloc;
     how->too_large = false;
-    bool ok = wg_partition_make(how->problem, how->limit, how->limits, sink, how->joins, part) && plan;
+    bool ok = wg_partition_make(how->problem, how->limit, how->limits, sink, how->joins, how->sums, part) && plan;
     ok = ok && steps_of(plan, part, how->form, how->limits, &how->too_large) && wg_plan_memory(plan, part, largest) &&
          (how->limit == 0 || !how->share || wg_plan_share(plan, part, how->form, how->limits));
     for (int i = 0; ok && i < plan->nsteps; i += plan->steps[i].bundle) {
@@ -173,6 +141,37 @@ static wg_plan *plan_with(wg_planner *how, const bool *sink, wg_partition *part)
     return plan;
 }
 
+/* Whether products added up in one kernel make a plan cheaper than it is without, and no larger. */
+static bool sums_pay(const wg_plan *plan, const wg_plan *without) {
+    return wg_plan_bytes(plan) <= wg_plan_bytes(without) && wg_plan_price(plan) <= wg_plan_price(without);
+}
+
+/* The plan with as many of them as pay. */
+static wg_plan *plan_sums(wg_planner *how, wg_partition *part) {
+    how->sums = how->limit > 0 ? WG_SUMS_ALL : WG_SUMS_NONE;
+    wg_plan *plan = plan_with(how, NULL, part);
+    if (how->limit == 0 || (plan ? part->nsums == 0 : !how->too_large)) {
+        return plan;
+    }
+    wg_partition other;
+    how->sums = WG_SUMS_NONE;
+    wg_plan *without = plan_with(how, NULL, &other);
+    for (wg_sums sums = WG_SUMS_ALL; sums > WG_SUMS_NONE; sums--) {
+        if (plan && (!without || sums_pay(plan, without))) {
+            wg_plan_free(without);
+            wg_partition_free(&other);
+            how->sums = sums;
+            return plan;
+        }
+        wg_plan_free(plan);
+        wg_partition_free(part);
+        how->sums = sums - 1;
+        plan = sums > WG_SUMS_IN_PLACE ? plan_with(how, NULL, part) : NULL;
+    }
+    *part = other;
+    return without;
+}
+
 wg_plan *wg_plan_make(const wg_problem *p, bool fuse, wg_form form, const wg_limits *limits, wg_err *err) {
     wg_planner how = {.problem = p,
                       .make = plan_with,
@@ -182,7 +181,7 @@ wg_plan *wg_plan_make(const wg_problem *p, bool fuse, wg_form form, const wg_lim
                       .share = p->ntasks <= SHORT};
     for (;; how.limit /= 4) {
         wg_partition part;
-        wg_plan *plan = plan_with(&how, NULL, &part);
+        wg_plan *plan = plan_sums(&how, &part);
         if (plan && fuse) {
             return wg_plan_sink(&how, plan, &part);
         }

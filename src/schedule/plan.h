@@ -30,14 +30,6 @@ typedef struct wg_slot {
     int64_t at;      /* TEMP: where its bytes start in the arena */
 } wg_slot;
 
-/* The product of a matmul step; strides and offsets in elements. Those of an operand that the product makes say nothing. */
-typedef struct wg_product {
-    int64_t m, n, k;
-    int rank;
-    int64_t batch[WG_MAX_RANK], a_batch[WG_MAX_RANK], b_batch[WG_MAX_RANK];
-    int64_t a_offset, a_row, a_col, b_offset, b_row, b_col;
-} wg_product;
-
 /* out = in with slices of src added at index: buffers 0 in, 1 index, 2 src, 3 out. in and out are [outer, n, inner], src
  * is [outer, count, inner], contiguous from their offsets on. */
 typedef struct wg_scatter {

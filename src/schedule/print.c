@@ -12,6 +12,9 @@ static void print_sizes(const wg_lowered *l, const int *param, int n, wg_str *ou
     }
 }
 
+/* Of the sums of product t. */
+static int64_t length_of(const wg_step *s, int t) { return t ? s->l.more[t - 1].product.k : s->product.k; }
+
 void wg_step_print_loops(const wg_step *s, wg_str *out) {
     static const char *const mode[] = {[WG_LOOP_MAP] = "map", [WG_LOOP_ROWS] = "rows", [WG_LOOP_COLUMNS] = "columns"};
     const wg_loop *loop = &s->l.loop;
@@ -25,7 +28,16 @@ void wg_step_print_loops(const wg_step *s, wg_str *out) {
         for (int i = 0; i < m->rank; i++) {
             wg_str_addf(out, i + 1 < m->rank ? "%" PRId64 "x" : "%" PRId64 " of ", m->batch[i]);
         }
-        wg_str_addf(out, "%" PRId64 "x%" PRId64 "x%" PRId64, m->m, m->k, m->n);
+        wg_str_addf(out, "%" PRId64 "x", m->m);
+        for (int t = 0, same = 0; t <= s->l.nmore; t += same) { /* 64x8*32+16x64: eight sums of 32 and one of 16 */
+            int64_t k = length_of(s, t);
+            for (same = 1; t + same <= s->l.nmore && length_of(s, t + same) == k; same++) {
+            }
+            wg_str_add(out, t ? "+" : "");
+            wg_str_addf(out, same > 1 ? "%d*" : "", same);
+            wg_str_addf(out, "%" PRId64, k);
+        }
+        wg_str_addf(out, "x%" PRId64, m->n);
         return;
     }
     wg_str_addf(out, "%s ", mode[loop->mode]);

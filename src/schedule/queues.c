@@ -13,9 +13,8 @@
 
 #include <string.h>
 
-/* Bytes that a multiprocessor moves while a launch begins and ends, and while one queue hears of another; operations it does
- * while it moves one. Rough: they only weigh branches against each other. */
-enum { LAUNCH = 64 << 10, CROSSING = 16 << 10, FLOPS = 16 };
+/* Bytes that a multiprocessor moves while one queue hears of another. */
+enum { CROSSING = 16 << 10 };
 /* Looks at pieces of arenas before the plan stays on one queue: plans can be very long. */
 enum { BUDGET = 1 << 22 };
 
@@ -250,12 +249,12 @@ static double width(const wg_step *s) {
 /* How long a launch takes that has the device to itself, and how long as a share of the whole device. */
 static double estimate(const spread *s, int launch, double *share) {
     wg_cost cost = wg_plan_launch_cost(s->plan, launch);
-    double work = (double)(cost.read + cost.written) + (double)cost.flops / FLOPS, pieces = 0;
+    double work = (double)(cost.read + cost.written) + (double)cost.flops / WG_FLOPS_A_BYTE, pieces = 0;
     for (int i = launch; i < launch + s->plan->steps[launch].bundle; i++) {
         pieces += width(&s->plan->steps[i]);
     }
     *share = work / s->compute_units;
-    return LAUNCH + work / (pieces < s->compute_units ? pieces : s->compute_units);
+    return WG_LAUNCH_WIDTH + work / (pieces < s->compute_units ? pieces : s->compute_units);
 }
 
 /* False when there is no memory. */

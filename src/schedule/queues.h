@@ -4,6 +4,10 @@
 
 #include "schedule/plan.h"
 
+/* Bytes that a multiprocessor moves while a launch begins and ends; operations it does while it moves one. Rough: they only
+ * weigh branches against each other. */
+enum { WG_LAUNCH_WIDTH = 64 << 10, WG_FLOPS_A_BYTE = 16 };
+
 /*
  * Fills in plan->turns of a plan that is counted and whose values all have their places, scratch too. The launches keep their
  * order and memory stays as it is: bytes that are used for one thing after another make launches wait for each other like

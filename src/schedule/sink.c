@@ -18,14 +18,13 @@ enum {
     BUDGET = 1 << 18, /* tasks planned for choosing among the candidates; long plans choose among groups of them */
     LIGHT = 1 << 9,   /* the same where the bytes are few */
     AGAIN = 2,        /* times that all of them are looked at */
-    GROUP = 8,        /* candidates in a group; where they had to be more, all are taken */
-    TOLL = 128 << 10  /* bytes that a launch is worth */
+    GROUP = 8         /* candidates in a group; where they had to be more, all are taken */
 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 int64_t wg_plan_price(const wg_plan *plan) {
-    int64_t cost = (int64_t)plan->nlaunches * TOLL + wg_plan_bytes(plan);
+    int64_t cost = (int64_t)plan->nlaunches * WG_LAUNCH_TOLL + wg_plan_bytes(plan);
     for (int i = 0; i < plan->nsteps; i++) {
         const wg_lowered *l = &plan->steps[i].l;
         for (int b = 0; b < l->nbuffers; b++) {
@@ -154,7 +153,7 @@ static void take_back(search *s) {
         chosen += s->chain[i] == (int)i + 1;
     }
     /* Where it is launches that cost there is little to win. */
-    bool light = s->plan && 8 * s->cost < 9 * (int64_t)s->plan->nlaunches * TOLL;
+    bool light = s->plan && 8 * s->cost < 9 * (int64_t)s->plan->nlaunches * WG_LAUNCH_TOLL;
     size_t few = 1 + chosen * s->ntasks / (light ? LIGHT : BUDGET), n = 0;
     for (size_t i = 0, end = 0; s->plan && few <= GROUP && i < s->ntasks; i = end) {
         for (n = 0; end < s->ntasks && n < few; end++) {

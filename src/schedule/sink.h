@@ -18,10 +18,13 @@ struct wg_planner {
     wg_form form;
     const wg_limits *limits;
     const wg_joins *joins; /* which are stored by parts, NULL: none */
-    bool share;            /* steps that can share a launch are brought together */
-    bool too_large;        /* the last plan failed because a group fits no kernel */
+    wg_sums sums;
+    bool share;     /* steps that can share a launch are brought together */
+    bool too_large; /* the last plan failed because a group fits no kernel */
 };
 
+/* Bytes that a launch is worth. */
+enum { WG_LAUNCH_TOLL = 128 << 10 };
 /* What running a plan costs, in bytes: those moved, those taken, and a toll for each launch. */
 int64_t wg_plan_price(const wg_plan *plan);
 

@@ -169,6 +169,7 @@ static void action(fuzz_generator *g) {
         {5, FUZZ_SHAPED, NULL},
         {3, FUZZ_MAKE, NULL},
         {6, FUZZ_SPECIAL, fuzz_idiom_matmul},
+        {4, FUZZ_SPECIAL, fuzz_idiom_sum},
         {6, FUZZ_SPECIAL, fuzz_idiom_gather},
         {2, FUZZ_SPECIAL, fuzz_idiom_norm},
         {4, FUZZ_SPECIAL, fuzz_idiom_join},

@@ -59,6 +59,7 @@ int fuzz_emit_leaf(fuzz_generator *g, wg_dtype dtype, wg_shape shape);
 
 /* idioms.c: a few instructions that belong together; what does not work out is left out. */
 void fuzz_idiom_matmul(fuzz_generator *g);
+void fuzz_idiom_sum(fuzz_generator *g); /* in sums.c */
 void fuzz_idiom_gather(fuzz_generator *g);
 void fuzz_idiom_norm(fuzz_generator *g);
 void fuzz_idiom_join(fuzz_generator *g);
