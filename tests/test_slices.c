@@ -146,7 +146,7 @@ static wg_tensor *whole_numbers(wg_ctx *ctx, rng *r) {
 static wg_tensor *numbers(wg_ctx *ctx, rng *r) {
     wg_tensor *a = wg_reshape(total(leaf(ctx, WG_SHAPE(70), r)), WG_SHAPE(1, 1));
     wg_tensor *b = wg_reshape(total(wg_square(leaf(ctx, WG_SHAPE(90), r))), WG_SHAPE(1, 1));
-    return wg_softmax(wg_sub(leaf(ctx, WG_SHAPE(2, 40), r), CAT(0, a, b)), 1);
+    return wg_softmax(wg_sub(leaf(ctx, WG_SHAPE(2, 600), r), CAT(0, a, b)), 1);
 }
 
 /* One that another kernel makes in another order. */
