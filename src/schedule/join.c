@@ -166,6 +166,7 @@ static bool extend(box *b, const wg_view *whole, int64_t size, int64_t stride) {
 
 static bool box_of(const wg_view *whole, const wg_view *at, box *b) {
     int64_t rest = at->offset;
+    *b = (box){{0}, {0}};
     for (int d = 0; d < whole->shape.rank; d++) {
         b->low[d] = b->high[d] = whole->shape.dim[d] == 1 ? 0 : rest / whole->stride[d];
         rest -= b->low[d] * whole->stride[d];
@@ -190,7 +191,7 @@ static bool apart(const box *a, const box *b, int rank) {
 /* Whether the parts cover every element once. */
 static bool covers(const wg_shape *shape, const wg_join *j) {
     const wg_view whole = wg_view_contiguous(shape);
-    box boxes[WG_JOIN_PARTS];
+    box boxes[WG_JOIN_PARTS] = {0};
     int64_t elems = 0;
     for (int i = 0; i < j->nparts; i++) {
         elems += wg_numel_of(&j->part[i].at.shape);

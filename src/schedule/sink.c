@@ -205,6 +205,7 @@ wg_plan *wg_plan_sink(wg_planner *how, wg_plan *plan, wg_partition *part) {
     wg_mem_free(s.chain);
     wg_mem_free(s.sink);
     wg_mem_free(s.refused);
+    how->joins = NULL;
     wg_joins_free(&joins);
     return plan;
 }
