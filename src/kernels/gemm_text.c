@@ -8,6 +8,9 @@
  *
  * simt (GPUs): 256 work-items compute a tile of 64 x 64 through local memory, 4 x 4 sums each.
  *
+ * Where whole rows are wanted a block or tile is as wide as C, so that a group has them: kept as sums are between K blocks, or in
+ * local memory, in a tile of 64 x 64 or 32 x 128.
+ *
  * In the templates $x stands for a word of the text at hand, see the tables of words below.
  */
 #include "kernels/gemm_sums.h"
@@ -269,19 +272,23 @@ static const char SIMD_BODY[] =
     "                }\n"
     "                for (i64 i = 0; i < rows; i += $R, c += keep) {\n"
     "                    for (int s = 0; s < $W; s += $U)\n"
-    "                        $N_micro(pa + i / $R * $I, pb + j / $W % $Q * $D + s, kc, k0 == 0, c + s);\n"
+    "                        $N_micro(pa + i / $R * $I, pb + j / $W % $Q * $D + s, kc, k0 == 0, c + s);\n";
+static const char SIMD_EPILOGUE[] =
     "                    if (k0 + kc < k) continue;\n"
     "                    const int r_end = (int)min(rows - i, (i64)$R), s_end = (int)min(cols - j, (i64)$W);\n"
     "                    for (int r = 0; r < r_end; r++)\n"
     "                        for (int s = 0; s < s_end; s += 16)\n"
     "                            $N_epilogue($G, z, i0 + i + r, j0 + j + s, min(s_end - s, 16),\n"
-    "                               $V(vload16(0, c + r * $W + s)));\n"
-    "                }\n"
-    "            }\n"
-    "            k0 += block_k;\n"
-    "        } while (k0 < k);\n"
-    "    }\n"
-    "}\n";
+    "                               $V(vload16(0, c + r * $W + s)));\n";
+static const char SIMD_NEXT[] = "                }\n"
+                                "            }\n"
+                                "            k0 += block_k;\n"
+                                "        } while (k0 < k);\n";
+/* The sums of the block, as they were kept between K blocks. */
+static const char SIMD_ROWS[] =
+    "        for (i64 i = 0; i < rows; i++)\n"
+    "            $N_rows($G, z, i0 + i, (GLOBAL const $M *)pc + (i / $R * $W * $R + i % $R * $W),\n"
+    "                (rows + $R - 1) / $R * keep);\n";
 
 /* The start of the call that packs what begins at row i of A, or column j of B. */
 static void print_pack_call(wg_str *out, const wg_gemm_print *print, int operand) {
@@ -312,6 +319,7 @@ static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
         {'T', TYPES[text->type].calc, 0},
         {'H', print->head ? print->head : print->params, 0},
         {'E', print->head ? print->enter : "", 0},
+        {'M', TYPES[text->type].memory, 0},
         {'V', TYPES[text->type].result, 0},
         {'G', print->args, 0},
         {'1', wg_str_text(&take[0]), 0},
@@ -343,6 +351,10 @@ static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
                 print->base + WG_GEMM_P_SCRATCH_STEP);
     print_block_loop(out, print, text->type);
     expand(out, SIMD_BODY, w);
+    expand(out, text->row ? "" : SIMD_EPILOGUE, w);
+    expand(out, SIMD_NEXT, w);
+    expand(out, text->row ? SIMD_ROWS : "", w);
+    expand(out, "    }\n}\n", w);
     for (int o = 0; o < 2; o++) {
         out->failed = out->failed || pack[o].failed || take[o].failed;
         wg_str_free(&pack[o]);
@@ -351,12 +363,12 @@ static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
 }
 
 /* Threads load along whichever side of an operand is contiguous. The K loop runs over what there is: padding with
- * zeros would turn a sum of -0 into +0. Rows of a thread are neighbours (one wide local load), columns are 16 apart
- * (no bank conflicts, coalesced stores). */
+ * zeros would turn a sum of -0 into +0. Rows of a thread are neighbours (one wide local load), columns are 16 apart, or 32
+ * in the wider tile (no bank conflicts, coalesced stores). */
 static const char SIMT_HEAD[] =
     "DEVICE_FN void $N_step(LOCAL_PTR const $T *as, LOCAL_PTR const $T *bs, $T (*acc)[4])\n"
     "{\n"
-    "    const $T x[4] = {as[0], as[1], as[2], as[3]}, y[4] = {bs[0], bs[16], bs[32], bs[48]};\n"
+    "    const $T x[4] = {as[0], as[1], as[2], as[3]}, y[4] = {bs[0], bs[$C], bs[2 * $C], bs[3 * $C]};\n"
     "#pragma unroll\n"
     "    for (int r = 0; r < 4; r++)\n"
     "#pragma unroll\n"
@@ -364,9 +376,9 @@ static const char SIMT_HEAD[] =
     "}\n\n"
     "KERNEL_GROUP(256, 1, 1) $N($H)\n"
     "{\n$E"
-    "    LOCAL $T as[16][68] __attribute__((aligned(16)));\n"
-    "    LOCAL $T bs[16][66];\n"
-    "    const int t = (int)LID(0), tx = t % 16, ty = t / 16;\n";
+    "    LOCAL $T as[16][$R + 4] __attribute__((aligned(16)));\n"
+    "    LOCAL $T bs[16][$W + 2];\n"
+    "    const int t = (int)LID(0), tx = t % $C, ty = t / $C;\n";
 static const char SIMT_BODY[] =
     "        const i64 rows = m - i0, cols = n - j0;\n"
     "        $T acc[4][4];\n"
@@ -374,12 +386,14 @@ static const char SIMT_BODY[] =
     "            for (int c = 0; c < 4; c++) acc[r][c] = 0;\n$1"
     "        for (i64 k0 = 0; k0 < k; k0 += 16) {\n"
     "            const int kc = k - k0 < 16 ? (int)(k - k0) : 16;\n"
-    "#pragma unroll 2\n" /* all four take more registers than half of a multiprocessor's threads can have */
-    "            for (int q = 0; q < 4; q++) {\n"
-    "                const int ak = $I ? tx : t / 64 + 4 * q, ai = $I ? ty + 16 * q : t % 64;\n"
-    "                const int bk = $J ? tx : t / 64 + 4 * q, bj = $J ? ty + 16 * q : t % 64;\n"
+    "#pragma unroll $U\n" /* all take more registers than half of a multiprocessor's threads can have */
+    "            for (int q = 0; q < $R / 16; q++) {\n"
+    "                const int ak = $I ? t % 16 : t / $R + 256 / $R * q, ai = $I ? t / 16 + 16 * q : t % $R;\n"
     "                as[ak][ai] = ak < kc && ai < rows ? $A : ($T)0;\n"
-    "                bs[bk][bj] = bk < kc && bj < cols ? $B : ($T)0;\n"
+    "                for (int s = q; s < $W / 16; s += $R / 16) {\n"
+    "                    const int bk = $J ? t % 16 : t / $W + 256 / $W * s, bj = $J ? t / 16 + 16 * s : t % $W;\n"
+    "                    bs[bk][bj] = bk < kc && bj < cols ? $B : ($T)0;\n"
+    "                }\n"
     "            }\n"
     "            BARRIER_LOCAL();\n$2"
     "            if (kc == 16) {\n"
@@ -389,15 +403,28 @@ static const char SIMT_BODY[] =
     "                for (int s = 0; s < kc; s++) $N_step(as[s] + ty * 4, bs[s] + tx, acc);\n"
     "            }\n"
     "            BARRIER_LOCAL();\n"
-    "        }\n"
+    "        }\n";
+static const char SIMT_EPILOGUE[] =
     "#pragma unroll\n"
     "        for (int r = 0; r < 4; r++)\n"
     "#pragma unroll\n"
     "            for (int c = 0; c < 4; c++)\n"
     "                if (ty * 4 + r < rows && tx + 16 * c < cols)\n"
-    "                    $N_epilogue($G, z, i0 + ty * 4 + r, j0 + tx + 16 * c, ($M)acc[r][c]);\n"
-    "    }\n"
-    "}\n";
+    "                    $N_epilogue($G, z, i0 + ty * 4 + r, j0 + tx + 16 * c, ($M)acc[r][c]);\n";
+/* GROUP_ITEMS work-items look at a row, so many rows at a time; those of the last turn that have none begin behind its end. */
+static const char SIMT_ROWS[] =
+    "#pragma unroll\n"
+    "        for (int r = 0; r < 4; r++)\n"
+    "#pragma unroll\n"
+    "            for (int c = 0; c < 4; c++) tile[(ty * 4 + r) * $W + tx + $C * c] = ($M)acc[r][c];\n"
+    "        BARRIER_LOCAL();\n"
+    "        const int last = rows < $R ? (int)rows : $R;\n"
+    "#pragma unroll 1\n"
+    "        for (int r0 = 0; r0 < last; r0 += 256 / GROUP_ITEMS) {\n"
+    "            const int r = r0 + t / GROUP_ITEMS, row = r < last ? r : last - 1;\n"
+    "            $N_rows($G, z, i0 + row, r < last ? t % GROUP_ITEMS : $W, tile + row * $W$L);\n"
+    "        }\n"
+    "        BARRIER_LOCAL();\n";
 
 static void print_element(wg_str *out, const wg_gemm_print *print, wg_gemm_type type, int operand) {
     const char *at = operand == 0 ? "i0 + ai" : "j0 + bj", *k = operand == 0 ? "k0 + ak" : "k0 + bk";
@@ -416,6 +443,7 @@ static void print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
     static const char *const neighbours[2][3] = {{"a_col == 1", "true", "false"}, {"b_row == 1", "true", "false"}};
     wg_str element[2] = {{0}, {0}}, begin = {0}, take = {0};
     const char *along[2];
+    const int columns = text->row > 64 ? text->row : 64; /* of a tile of 4096 elements */
     for (int o = 0; o < 2; o++) {
         print_element(&element[o], print, text->type, o);
         along[o] = neighbours[o][print->operand[o].buffer ? 0 : print->operand[o].across ? 2 : 1];
@@ -434,11 +462,22 @@ static void print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
         {'B', wg_str_text(&element[1]), 0},
         {'I', along[0], 0},
         {'J', along[1], 0},
+        {'L', print->local_args ? print->local_args : "", 0},
+        {'W', NULL, columns},
+        {'R', NULL, 64 * 64 / columns},
+        {'C', NULL, columns / 4},
+        {'U', NULL, columns == 64 ? 2 : 1},
         {'F', TYPES[text->type].real ? "fma(x[r], y[c], acc[r][c])" : "x[r] * y[c] + acc[r][c]", 0},
     };
     expand(out, SIMT_HEAD, w);
+    if (text->row) {
+        expand(out, "    LOCAL $M tile[64 * 64];\n", w);
+        wg_str_add(out, print->local);
+    }
     print_block_loop(out, print, text->type);
     expand(out, SIMT_BODY, w);
+    expand(out, text->row ? SIMT_ROWS : SIMT_EPILOGUE, w);
+    expand(out, "    }\n}\n", w);
     out->failed = out->failed || element[0].failed || element[1].failed || begin.failed || take.failed;
     wg_str_free(&element[0]);
     wg_str_free(&element[1]);

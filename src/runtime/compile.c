@@ -6,6 +6,7 @@
 #include "runtime/exec.h"
 #include "schedule/memory.h"
 #include "schedule/queues.h"
+#include "schedule/rows.h"
 #include "tensor/dtype.h"
 
 #include <stdio.h>
@@ -99,6 +100,9 @@ static void compile_scatter(const wg_engine *e, const wg_exec *x, wg_step *step,
 }
 
 _Static_assert((int)WG_GEMM_P_COUNT == WG_PRODUCT_PARAMS, "lowering leaves room for a product's own parameters");
+_Static_assert((int)WG_GEMM_ROW_SIMD == WG_ROW_SIMD && (int)WG_GEMM_ROW_SIMT == WG_ROW_SIMT &&
+                   (int)WG_GEMM_ROW_LOCAL == WG_ROW_LOCAL,
+               "plans have rows no longer than a product's kernel holds");
 
 static wg_gemm_type gemm_type(uint8_t dtype) {
     return dtype == WG_F64 ? WG_GEMM_F64 : dtype == WG_I32 ? WG_GEMM_I32 : dtype == WG_I64 ? WG_GEMM_I64 : WG_GEMM_F32;
@@ -119,13 +123,13 @@ static wg_gemm_sum gemm_sum(const wg_sum_text *t) {
     return (wg_gemm_sum){.params = t->params.data, .args = t->args.data, .given = t->given.data, .chunk = t->chunk};
 }
 
-static void print_matmul(const wg_engine *e, const wg_step *step, int base, const wg_gemm_text *text,
+static void print_matmul(const wg_engine *e, const wg_step *step, int base, const wg_gemm_plan *plan,
                          wg_kernel_want *want) {
     const wg_lowered *l = &step->l;
     wg_product_text around = {0};
     char names[3][8];
     const int number[] = {l->operand[0], l->operand[1], l->scratch};
-    wg_print_product(step, e->form, &want->body, &want->needs, &around);
+    wg_print_product(step, e->form, plan->panel, &want->body, &want->needs, &around);
     for (int i = 0; i < 3; i++) {
         snprintf(names[i], sizeof names[i], "b%d", number[i]);
     }
@@ -137,8 +141,10 @@ static void print_matmul(const wg_engine *e, const wg_step *step, int base, cons
                            .base = base,
                            .operand = {gemm_operand(l, 0, names[0]), gemm_operand(l, 1, names[1])},
                            .sum = {gemm_sum(&around.sum[0]), gemm_sum(&around.sum[1])},
-                           .scratch = names[2]};
-    wg_gemm_print_text(&want->body, text, &print);
+                           .scratch = names[2],
+                           .local = around.local.data,
+                           .local_args = around.local_args.data};
+    wg_gemm_print_text(&want->body, &plan->text, &print);
     want->body.failed = !wg_product_text_free(&around) || want->body.failed;
 }
 
@@ -159,6 +165,7 @@ static bool compile_matmul(const wg_engine *e, wg_exec *x, wg_step *step, wg_exe
         .b_offset = m->b_offset,
         .b_row = m->b_row,
         .b_col = m->b_col,
+        .rows = step->l.loop.mode == WG_LOOP_ROWS,
     };
     memcpy(problem.batch, m->batch, sizeof problem.batch);
     memcpy(problem.a_batch, m->a_batch, sizeof problem.a_batch);
@@ -178,7 +185,7 @@ static bool compile_matmul(const wg_engine *e, wg_exec *x, wg_step *step, wg_exe
                                                      : -1;
         wg_lower_param(l, buffer < 0 ? WG_PARAM_VALUE : WG_PARAM_OFFSET, WG_I64, buffer, plan.v[i]);
     }
-    print_matmul(e, step, base, &plan.text, want);
+    print_matmul(e, step, base, &plan, want);
     for (int i = 0; i < 3; i++) {
         s->groups[i] = (uint32_t)plan.grid[i];
         s->local[i] = (uint32_t)plan.group[i];

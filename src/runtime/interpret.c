@@ -49,24 +49,26 @@ static operand make_operand(const wg_lowered *l, int k, wg_machine *m, int64_t z
     return (operand){dtype, to, 0, turned ? 1 : length, turned ? length : 1};
 }
 
-static void multiply(wg_machine *m, const wg_product *t, int64_t z, const operand *a, const operand *b) {
+static void multiply(wg_machine *m, const wg_product *t, int64_t z, const operand *a, const operand *b,
+                     wg_lanes *product) {
     wg_dtype dtype = (wg_dtype)m->loop->inst[0].dtype;
     for (int64_t row = 0; row < t->m; row++) {
-        wg_machine_enter_row(m, z * t->m + row);
         for (int64_t col = 0; col < t->n; col += WG_WIDE) {
             wg_strip x = {a->dtype, a->from, a->at + row * a->row, a->col, 0};
             wg_strip y = {b->dtype, b->from, b->at + col * b->col, b->row, b->col};
-            wg_lanes_product(dtype, &x, &y, t->k, block_at(col, t->n), &m->x[0]);
-            wg_machine_finish(m, col, block_at(col, t->n));
+            wg_lanes_product(dtype, &x, &y, t->k, block_at(col, t->n), &product[col / WG_WIDE]);
         }
+        wg_machine_enter_row(m, z * t->m + row);
+        wg_machine_finish(m, product, t->n);
     }
 }
 
-/* The loops of a product, a machine for each, and room for the operands that two of them make. */
+/* The loops of a product, a machine for each, and room for the operands that two of them make and for a row of it. */
 typedef struct product_run {
     wg_lowered loop[3];
     wg_machine machine[3];
     void *made[2];
+    wg_lanes *row;
 } product_run;
 
 static bool prepare(const wg_step *step, const int64_t *params, char *const *mem, wg_room *room, product_run *r) {
@@ -80,15 +82,19 @@ static bool prepare(const wg_step *step, const int64_t *params, char *const *mem
     }
     size_t a = wg_makes_operand(l, 0) ? (size_t)(t->m * t->k) * size : 0;
     size_t b = wg_makes_operand(l, 1) ? (size_t)(t->k * t->n) * size : 0;
-    char *space = wg_room_get(room, all + a + b);
+    size_t row = (size_t)((t->n + WG_WIDE - 1) / WG_WIDE) * sizeof(wg_lanes);
+    char *space = wg_room_get(room, all + row + a + b);
     for (int k = 0; space && k < 3; k++) {
         if (bytes[k] > 0) {
             wg_machine_make(&r->loop[k], params, mem, space, &r->machine[k]);
             space += bytes[k];
         }
     }
-    r->made[0] = space;
-    r->made[1] = space ? space + a : NULL;
+    if (space) {
+        r->row = (void *)space;
+        r->made[0] = space + row;
+        r->made[1] = space + row + a;
+    }
     return space != NULL;
 }
 
@@ -115,7 +121,7 @@ static bool run_matmul(const wg_step *step, const int64_t *params, char *const *
         operand b = wg_makes_operand(l, 1)
                         ? make_operand(l, 1, &r.machine[1], z, t->k, t->n, r.made[1])
                         : (operand){buffer_dtype(l, 1), mem[l->operand[1]], b_start, t->b_row, t->b_col};
-        multiply(&r.machine[2], t, z, &a, &b);
+        multiply(&r.machine[2], t, z, &a, &b, r.row);
     }
     return true;
 }

@@ -110,6 +110,9 @@ static void run_inst(wg_machine *m, int inst) {
     case WG_P_CONST:
         wg_lanes_const(dtype, in->value, out);
         break;
+    case WG_P_PRODUCT:
+        *out = m->product[m->i / WG_WIDE];
+        break;
     case WG_P_RANDOM:
         wg_lanes_random(dtype, &m->x[in->a], m->p[in->param], m->p[in->param + 1], out);
         break;
@@ -246,13 +249,18 @@ void wg_machine_run(wg_machine *m) {
     }
 }
 
-void wg_machine_finish(wg_machine *m, int64_t column, int n) {
-    m->i = column;
-    m->n = n;
-    for (int i = 1; i < m->loop->ninsts; i++) {
-        run_inst(m, i);
+void wg_machine_finish(wg_machine *m, const wg_lanes *product, int64_t columns) {
+    m->product = product;
+    run_list(m, m->ones, m->nones);
+    if (m->on_rows) {
+        run_body(m);
+        return;
     }
-    run_stores(m, m->work[0].stores, m->work[0].nstores);
+    run_list(m, m->work[0].uniform, m->work[0].nuniform);
+    for (m->i = 0; m->i < columns; m->i += WG_WIDE) {
+        m->n = columns - m->i < WG_WIDE ? (int)(columns - m->i) : WG_WIDE;
+        run_body(m);
+    }
 }
 
 const wg_lanes *wg_machine_value(wg_machine *m, int64_t column, int n) {

@@ -25,7 +25,8 @@ void wg_step_print_loops(const wg_step *s, wg_str *out) {
         for (int i = 0; i < m->rank; i++) {
             wg_str_addf(out, i + 1 < m->rank ? "%" PRId64 "x" : "%" PRId64 " of ", m->batch[i]);
         }
-        wg_str_addf(out, "%" PRId64 "x%" PRId64 "x%" PRId64, m->m, m->k, m->n);
+        wg_str_addf(out, "%" PRId64 "x%" PRId64 "x%" PRId64 "%s", m->m, m->k, m->n,
+                    loop->mode == WG_LOOP_ROWS ? ", then rows" : "");
         return;
     }
     wg_str_addf(out, "%s ", mode[loop->mode]);

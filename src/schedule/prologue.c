@@ -14,7 +14,7 @@ typedef struct walk {
 } walk;
 
 bool wg_product_apart(const wg_partition *p, int task) {
-    return p->products_apart && wg_dtype_is_float((wg_dtype)p->problem->tasks[task].node->dtype);
+    return p->limits->gemm_library && wg_dtype_is_float((wg_dtype)p->problem->tasks[task].node->dtype);
 }
 
 static bool is_one(const wg_partition *p, int ref) {
