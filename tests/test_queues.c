@@ -45,7 +45,7 @@ Test(queues, two_branches) {
     wg_ctx *ctx = open_null("4");
     wg_tensor *x = given(ctx, WG_SHAPE(16, 16)), *w = given(ctx, WG_SHAPE(16, 16));
     WG_SCOPE(ctx) {
-        wg_tensor *c = wg_matmul(wg_softmax(wg_matmul(x, w), -1), wg_matmul(w, x));
+        wg_tensor *c = wg_matmul(wg_softmax(wg_matmul(x, w), 0), wg_matmul(w, x));
         wg_eval(&c, 1);
         expect_plan(ctx, "branches",
                     "4 launches on 2 queues, 3584 bytes: 1024 kept, arena 2560\n"
@@ -53,7 +53,7 @@ Test(queues, two_branches) {
                     "      x0 x1 -> t0[0+1024]\n"
                     "  2 queue 1 after 0: matmul 16x16x16: matmul\n"
                     "      x1 x0 -> t1[1024+1024]\n"
-                    "  3 queue 1: rows 16 of 16: amax+sub+exp+sum\n"
+                    "  3 queue 1: columns 16 of 16: amax+sub+exp+sum\n"
                     "      t1[1024+1024] -> t2[2048+64] t5[2304+64]\n"
                     "  4 queue 1 after 1: matmul 16x16x16: sub+exp+div+matmul\n"
                     "      t2[2048+64] t1[1024+1024] t5[2304+64] t0[0+1024] -> k7\n"
@@ -150,7 +150,7 @@ Test(queues, what_the_device_sees) {
     wg_tensor *x = given(ctx, WG_SHAPE(16, 16)), *w = given(ctx, WG_SHAPE(16, 16));
     wg_null_log_clear(ctx->engine.dev.dev);
     WG_SCOPE(ctx) {
-        wg_tensor *c = wg_matmul(wg_softmax(wg_matmul(x, w), -1), wg_matmul(w, x));
+        wg_tensor *c = wg_matmul(wg_softmax(wg_matmul(x, w), 0), wg_matmul(w, x));
         wg_eval(&c, 1);
     }
     const wg_null_record *log;
@@ -177,7 +177,7 @@ Test(queues, explained) {
         wg_ctx *ctx = open_null(way ? "2" : "1");
         wg_tensor *x = given(ctx, WG_SHAPE(16, 16)), *w = given(ctx, WG_SHAPE(16, 16));
         WG_SCOPE(ctx) {
-            wg_tensor *c = wg_matmul(wg_softmax(wg_matmul(x, w), -1), wg_matmul(w, x));
+            wg_tensor *c = wg_matmul(wg_softmax(wg_matmul(x, w), 0), wg_matmul(w, x));
             wg_eval(&c, 1);
         }
         char *text = NULL;
@@ -221,7 +221,7 @@ Test(queues, every_failure) {
     for (uint64_t k = 1; hit; k++) {
         wg_null_log_clear(ctx->engine.dev.dev);
         wg_mark mark = wg_scope_begin(ctx);
-        wg_tensor *c = wg_matmul(wg_softmax(wg_matmul(x, w), -1), wg_matmul(w, x));
+        wg_tensor *c = wg_matmul(wg_softmax(wg_matmul(x, w), 0), wg_matmul(w, x));
         wg_fault_arm(WG_FAULT_LAUNCH, k);
         wg_status status = wg_eval(&c, 1);
         hit = wg_fault_count(WG_FAULT_LAUNCH) >= k;
@@ -250,7 +250,7 @@ Test(queues, every_allocation) {
         wg_ctx *ctx = open_null("4");
         wg_tensor *x = given(ctx, WG_SHAPE(16, 16)), *w = given(ctx, WG_SHAPE(16, 16));
         wg_mark mark = wg_scope_begin(ctx);
-        wg_tensor *c = wg_matmul(wg_softmax(wg_matmul(x, w), -1), wg_matmul(w, x));
+        wg_tensor *c = wg_matmul(wg_softmax(wg_matmul(x, w), 0), wg_matmul(w, x));
         wg_fault_arm(WG_FAULT_ALLOC, k);
         wg_status status = wg_eval(&c, 1);
         hit = wg_fault_count(WG_FAULT_ALLOC) >= k;

@@ -95,7 +95,7 @@ static void chain(wg_text *t, const wg_step *lead) {
         for (int k = 0; k < lead->bundle; k++) {
             wg_text_mark_scratch(&lead[k].l.loop, scratch);
         }
-        wg_text_scratch(t, scratch);
+        wg_text_scratch(t, 1, scratch);
     }
     for (int k = 0; lead[k].part == WG_PART_BEFORE; k++) {
         const wg_loop *loop = &lead[k].l.loop;

@@ -279,6 +279,16 @@ static void print_load(wg_text *t, const wg_inst *in) {
     }
 }
 
+/* From a row of it that is done, at `at`: see around.c. */
+static void print_product(wg_text *t, const wg_inst *in) {
+    if (t->form == WG_SIMT) {
+        wg_str_add(&t->body, "at[i]");
+        return;
+    }
+    wg_text_need(t, "memory_%s", in->dtype);
+    wg_str_addf(&t->body, "load_%s(at + (i / %d * step + i %% %d), n)", types[in->dtype].type, t->panel, t->panel);
+}
+
 static void print_value(wg_text *t, const wg_inst *in) {
     wg_str *s = &t->body;
     const char *type = types[in->dtype].type;
@@ -292,6 +302,9 @@ static void print_value(wg_text *t, const wg_inst *in) {
         break;
     case WG_P_CONST:
         print_const(t, in);
+        break;
+    case WG_P_PRODUCT:
+        print_product(t, in);
         break;
     case WG_P_RANDOM:
         wg_text_need(t, "random_%s", in->dtype);

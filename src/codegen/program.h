@@ -41,11 +41,13 @@ typedef struct wg_product_text {
     wg_str head, enter;
     wg_str types;       /* of its parameters; in the body already */
     wg_sum_text sum[2]; /* by operand */
+    /* With rows, in the simt form: declarations of local memory beside the product's, and a work-item's arguments for it. */
+    wg_str local, local_args;
 } wg_product_text;
 
 /* Prints the functions that the kernel of a product calls for its operands and with its results, and at the end of the sums
- * that are steps behind it; its own text follows from src/kernels. In sums.c. */
-void wg_print_product(const wg_step *lead, wg_form form, wg_str *body, wg_str *needs, wg_product_text *out);
+ * that are steps behind it; its own text follows from src/kernels. panel: see wg_gemm_plan. In sums.c. */
+void wg_print_product(const wg_step *lead, wg_form form, int panel, wg_str *body, wg_str *needs, wg_product_text *out);
 /* False if there was no memory for it. */
 bool wg_product_text_free(wg_product_text *p);
 /* Prints an index_add of a dtype; its parameters are outer, n, inner, count, the buffers' offsets, and what a trap

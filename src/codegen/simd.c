@@ -214,6 +214,18 @@ void wg_text_simd_body(wg_text *t) {
     wg_mem_free(need);
 }
 
+void wg_text_simd_row(wg_text *t) {
+    bool *need = wg_mem_alloc((size_t)t->l->loop.ninsts + 1);
+    if (!need) {
+        t->body.failed = true;
+        return;
+    }
+    wg_text_find_stash(t);
+    wg_text_ones(t, 4);
+    print_body(t, 4, need);
+    wg_mem_free(need);
+}
+
 void wg_text_simd(wg_text *t) {
     wg_text_head(t, 1);
     wg_text_enter(t);

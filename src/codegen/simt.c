@@ -27,6 +27,8 @@ static bool moves_much(const wg_loop *loop, int stage, const bool *need) {
     return moves >= MUCH;
 }
 
+static const char *item_of(const wg_text *t) { return t->item ? t->item : "LID(0)"; }
+
 /* The loops over the reduced axes; in mode ROWS the work-items of a group take turns on the last one. */
 static int open_loops(wg_text *t, int indent, bool rolled) {
     const wg_loop *loop = &t->l->loop;
@@ -39,7 +41,8 @@ static int open_loops(wg_text *t, int indent, bool rolled) {
             wg_str_add(&t->body, "#pragma unroll 1\n");
         }
         if (loop->mode == WG_LOOP_ROWS && i == loop->nreduced - 1) {
-            wg_str_addf(&t->body, "%*sfor (%s i = LID(0); i < %s; i += GROUP_ITEMS) {\n", indent, "", t->index, size.s);
+            wg_str_addf(&t->body, "%*sfor (%s i = %s; i < %s; i += GROUP_ITEMS) {\n", indent, "", t->index, item_of(t),
+                        size.s);
         } else {
             wg_str_addf(&t->body, "%*sfor (%s r%d = 0; r%d < %s; r%d++) {\n", indent, "", t->index, i, i, size.s, i);
         }
@@ -88,7 +91,7 @@ static void print_body(wg_text *t, int indent, bool *need) {
         wg_text_kept(t, s, false, indent);
         if (loop->mode == WG_LOOP_ROWS) {
             wg_text_hand_on(t, s, indent);
-            wg_str_addf(&t->body, "%*sif (LID(0) == 0%s) {\n", indent, "", t->before ? " && GRP(0) == 0" : "");
+            wg_str_addf(&t->body, "%*sif (%s == 0%s) {\n", indent, "", item_of(t), t->before ? " && GRP(0) == 0" : "");
             wg_text_stores(t, s, false, indent + 4);
             wg_str_addf(&t->body, "%*s}\n", indent, "");
         } else {
@@ -111,14 +114,14 @@ void wg_text_mark_scratch(const wg_loop *loop, bool *scratch) {
     }
 }
 
-void wg_text_scratch(wg_text *t, const bool *scratch) {
+void wg_text_scratch(wg_text *t, int rows, const bool *scratch) {
     for (int d = 0; d < WG_DTYPE_COUNT; d++) {
         if (scratch[d]) {
-            wg_str_addf(&t->body, "    LOCAL %s s_%s[GROUP_ITEMS];\n", wg_text_memory(d), wg_text_type(d));
+            wg_str_addf(&t->body, "    LOCAL %s s_%s[%d * GROUP_ITEMS];\n", wg_text_memory(d), wg_text_type(d), rows);
         }
     }
     if (scratch[WG_DTYPE_COUNT]) {
-        wg_str_add(&t->body, "    LOCAL i64 s_at[GROUP_ITEMS];\n");
+        wg_str_addf(&t->body, "    LOCAL i64 s_at[%d * GROUP_ITEMS];\n", rows);
     }
 }
 
@@ -259,12 +262,26 @@ void wg_text_simt_body(wg_text *t) {
     wg_mem_free(need);
 }
 
+void wg_text_simt_row(wg_text *t) {
+    bool *need = wg_mem_alloc((size_t)t->l->loop.ninsts + 1);
+    if (!need) {
+        t->body.failed = true;
+        return;
+    }
+    t->index = "i32";
+    t->item = "item";
+    wg_text_find_stash(t);
+    wg_text_ones(t, 4);
+    print_body(t, 4, need);
+    wg_mem_free(need);
+}
+
 void wg_text_simt(wg_text *t) {
     bool scratch[WG_TEXT_SCRATCH] = {false};
     t->items = t->l->loop.mode == WG_LOOP_ROWS ? WG_GROUP_ITEMS_ROWS : WG_GROUP_ITEMS_MAP;
     wg_text_head(t, t->items);
     wg_text_mark_scratch(&t->l->loop, scratch);
-    wg_text_scratch(t, scratch);
+    wg_text_scratch(t, 1, scratch);
     wg_text_enter(t);
     wg_text_simt_body(t);
     wg_text_leave(t);

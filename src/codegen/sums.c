@@ -74,11 +74,18 @@ static void print_head(const wg_step *lead, wg_product_text *out) {
     wg_str_add(&out->enter, "    const " WG_NAME_MARK "_params p = all.s0;\n");
 }
 
-void wg_print_product(const wg_step *lead, wg_form form, wg_str *body, wg_str *needs, wg_product_text *out) {
-    wg_text t = {.l = &lead->l, .form = form, .name = WG_NAME_MARK, .index = "i64", .body = *body, .needs = *needs};
+void wg_print_product(const wg_step *lead, wg_form form, int panel, wg_str *body, wg_str *needs, wg_product_text *out) {
+    wg_text t = {.l = &lead->l,
+                 .form = form,
+                 .name = WG_NAME_MARK,
+                 .index = "i64",
+                 .panel = panel,
+                 .body = *body,
+                 .needs = *needs};
     wg_text_params(&t, &out->params);
     wg_text_args(&t, &out->args);
     wg_text_around(&t);
+    wg_text_row_scratch(&lead->l, &out->local, &out->local_args);
     for (int k = 1; k < lead->bundle; k++) {
         wg_sum_text *sum = &out->sum[lead[k].operand];
         char name[24];
@@ -99,9 +106,9 @@ void wg_print_product(const wg_step *lead, wg_form form, wg_str *body, wg_str *n
 }
 
 static wg_str *string_of(wg_product_text *p, int i) {
-    wg_str *all[] = {&p->params,        &p->args,          &p->types,       &p->head,
-                     &p->enter,         &p->sum[0].params, &p->sum[0].args, &p->sum[0].given,
-                     &p->sum[1].params, &p->sum[1].args,   &p->sum[1].given};
+    wg_str *all[] = {&p->params,        &p->args,        &p->types,        &p->head,          &p->enter,
+                     &p->sum[0].params, &p->sum[0].args, &p->sum[0].given, &p->sum[1].params, &p->sum[1].args,
+                     &p->sum[1].given,  &p->local,       &p->local_args};
     return i < (int)(sizeof all / sizeof all[0]) ? all[i] : NULL;
 }
 

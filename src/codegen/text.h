@@ -20,6 +20,8 @@ typedef struct wg_text {
      * number is in, -1: none. */
     bool alone, before;
     const int *registers;
+    int panel;        /* around a product, in the simd form: columns that lie side by side in its sums */
+    const char *item; /* number of the work-item that looks at a row */
     /* A dear value that a second loop needs again waits where that loop will store its result: exp in a softmax. */
     int stash;       /* the instruction; -1: none */
     int stash_store; /* the store whose place it waits in */
@@ -70,16 +72,22 @@ void wg_text_simd(wg_text *t);
 void wg_text_simt(wg_text *t);
 void wg_text_simd_body(wg_text *t);
 void wg_text_simt_body(wg_text *t);
-/* Local memory for sums across a group of the simt form: what the rows of a loop need, and its declarations. */
+/* What both do with one row, where it is known which. */
+void wg_text_simd_row(wg_text *t);
+void wg_text_simt_row(wg_text *t);
+/* Local memory for sums across a group of the simt form: what the rows of a loop need, and its declarations for as many rows as
+ * are summed at a time. */
 enum { WG_TEXT_SCRATCH = WG_DTYPE_COUNT + 1 };
 void wg_text_mark_scratch(const wg_loop *loop, bool *scratch);
-void wg_text_scratch(wg_text *t, const bool *scratch);
+void wg_text_scratch(wg_text *t, int rows, const bool *scratch);
 /* The number of the group, and of groups, among which the work is shared. */
 static inline const char *wg_text_group(const wg_text *t) { return t->alone ? "0" : "GRP(0)"; }
 static inline const char *wg_text_groups(const wg_text *t) { return t->alone ? "1" : "NGRP(0)"; }
 /* Prints what a product calls with each piece of it, as function `NAME_epilogue`, and what makes its operands, `NAME_a` and
  * `NAME_b`. In around.c. */
 void wg_text_around(wg_text *t);
+/* Local memory that rows of a product need beside its own, as declarations, and a work-item's arguments for it. */
+void wg_text_row_scratch(const wg_lowered *l, wg_str *declarations, wg_str *args);
 
 /* The ELEM instructions that the loop of a stage computes, as flags in need[ninsts]. What only `cut` needs is left out; -1
  * for none. */

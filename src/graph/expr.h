@@ -12,11 +12,12 @@
 
 typedef enum wg_prim {
     /* leaves */
-    WG_P_LOAD,   /* element of a buffer: access, [index], [condition] */
-    WG_P_COORD,  /* a coordinate of the result, i64: access without a buffer */
-    WG_P_SCALAR, /* a number of the op, by kernel argument */
-    WG_P_CONST,  /* a number in the text */
-    WG_P_RANDOM, /* a word of Philox, uniform in [0,1): see wg_x_random */
+    WG_P_LOAD,    /* element of a buffer: access, [index], [condition] */
+    WG_P_COORD,   /* a coordinate of the result, i64: access without a buffer */
+    WG_P_SCALAR,  /* a number of the op, by kernel argument */
+    WG_P_CONST,   /* a number in the text */
+    WG_P_PRODUCT, /* an element of the product that a kernel is made around; no op writes this */
+    WG_P_RANDOM,  /* a word of Philox, uniform in [0,1): see wg_x_random */
     /* arithmetic, operands of one dtype */
     WG_P_ADD,
     WG_P_SUB,

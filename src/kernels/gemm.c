@@ -6,6 +6,8 @@
 enum {
     PANEL_BYTES = 16384, /* K block of a panel of B: half of the smallest common L1 */
     GROUPS_PER_UNIT = 8, /* enough for balance; each has a piece of scratch: together no more than C */
+    ROW_SUMS = 1 << 15,  /* sums of a block of whole rows: they stay in a core's second cache */
+    ROW_GROUPS = 4,      /* the same where all sums of a block are kept: blocks are smaller, and none is done early */
     SIMT_TILE = 64,
     SIMT_THREADS = 256
 };
@@ -22,6 +24,7 @@ wg_gemm_tile wg_gemm_choose_tile(wg_gemm_type type, int width) {
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+static int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* Cycles of a block of bm x bn: multiply-adds, packing, and the sums' way to the epilogue. Coarse, relative. */
@@ -30,14 +33,14 @@ static double block_cost(const wg_gemm_tile *t, int64_t bm, int64_t bn, int64_t 
     return c * (double)k / t->nr + 0.6 * (double)(bm + bn) * (double)k + 0.5 * c + 2000;
 }
 
-/* Splits C so that all units have work, packing stays cheap and the last blocks to finish are not too large. k: of all products
- * together. */
-static void choose_block(const wg_gemm_tile *t, int64_t *v, int64_t k, int64_t units) {
+/* Splits C, between rows alone if it must, so that all units have work, packing stays cheap and the last blocks to finish are not
+ * too large. k: of all products together. */
+static void choose_block(const wg_gemm_tile *t, int64_t *v, int64_t k, int64_t units, bool rows) {
     int64_t m = v[WG_GEMM_P_M], n = v[WG_GEMM_P_N];
     double best = 0;
-    for (int64_t split_m = ceil_div(m, t->block_m), tries = 0; tries < 8; split_m++, tries++) {
+    for (int64_t split_m = ceil_div(m, t->block_m), tries = 0; tries < (rows ? 64 : 8); split_m++, tries++) {
         int64_t bm = round_up(ceil_div(m, split_m), t->mr);
-        for (int64_t split_n = ceil_div(n, t->block_n), more = 0; more < 8; split_n++, more++) {
+        for (int64_t split_n = ceil_div(n, t->block_n), more = 0; more < (rows ? 1 : 8); split_n++, more++) {
             int64_t bn = round_up(ceil_div(n, split_n), t->panel);
             int64_t blocks = ceil_div(m, bm) * ceil_div(n, bn) * v[WG_GEMM_P_BATCHES];
             double cost = block_cost(t, bm, bn, k) * ((double)ceil_div(blocks, units) + 0.3);
@@ -58,35 +61,44 @@ enum {
     KEEP = WG_GEMM_P_KEEP - WG_GEMM_P_LAYOUT
 };
 
-/* The K blocks of a product, of equal size. Returns the scratch it takes. */
-static int64_t choose_block_k(const wg_gemm_tile *t, const int64_t *v, int64_t *layout) {
+/* The K blocks of a product, of equal size. Returns the scratch it takes, all its sums if the block's rows are wanted whole. */
+static int64_t choose_block_k(const wg_gemm_tile *t, const int64_t *v, int64_t *layout, bool rows) {
     int64_t k = layout[K] > 0 ? layout[K] : 1, tile_sums = t->mr * t->panel;
     int64_t kc = round_up(ceil_div(k, ceil_div(k, t->kc)), 4);
     layout[BLOCK_K] = kc;
-    layout[KEEP] = k > kc ? tile_sums : 0;
-    return k > kc ? v[WG_GEMM_P_BLOCK_M] * v[WG_GEMM_P_BLOCK_N] : tile_sums;
+    bool keep = k > kc || rows;
+    layout[KEEP] = keep ? tile_sums : 0;
+    return keep ? v[WG_GEMM_P_BLOCK_M] * v[WG_GEMM_P_BLOCK_N] : tile_sums;
 }
 
 static void plan_simd(wg_gemm_plan *plan, int64_t all_k, const wg_gemm_device *device) {
     wg_gemm_tile t = wg_gemm_choose_tile(plan->text.type, plan->text.width);
     int64_t *v = plan->v, units = device->compute_units > 0 ? device->compute_units : 1, most = 0;
-    choose_block(&t, v, all_k, units);
+    bool rows = plan->text.row > 0;
+    if (rows) {
+        t.block_n = (int)round_up(v[WG_GEMM_P_N], t.panel);
+        t.block_m = (int)max64(t.mr, min64(t.block_m, ROW_SUMS / t.block_n) / t.mr * t.mr);
+    }
+    choose_block(&t, v, all_k, units, rows);
     int64_t bm = v[WG_GEMM_P_BLOCK_M], bn = v[WG_GEMM_P_BLOCK_N];
     for (int i = 0; i < plan->text.terms; i++) {
-        int64_t sums = choose_block_k(&t, v, v + plan->text.layout[i]);
+        int64_t sums = choose_block_k(&t, v, v + plan->text.layout[i], rows);
         most = sums > most ? sums : most;
     }
     v[WG_GEMM_P_SCRATCH_STEP] = most + WG_GEMM_PAD + (plan->text.terms > 1 ? bm * bn : 0); /* the last is what waits */
+    plan->panel = t.panel;
     plan->group[0] = 1;
     int64_t blocks = ceil_div(v[WG_GEMM_P_M], bm) * ceil_div(v[WG_GEMM_P_N], bn) * v[WG_GEMM_P_BATCHES];
-    plan->grid[0] = min64(blocks, GROUPS_PER_UNIT * units);
+    plan->grid[0] = min64(blocks, (rows ? ROW_GROUPS : GROUPS_PER_UNIT) * units);
 }
 
 static void plan_simt(wg_gemm_plan *plan) {
     int64_t *v = plan->v;
-    v[WG_GEMM_P_BLOCK_M] = v[WG_GEMM_P_BLOCK_N] = SIMT_TILE;
+    int64_t bn = plan->text.row > SIMT_TILE ? plan->text.row : SIMT_TILE, bm = SIMT_TILE * SIMT_TILE / bn;
+    v[WG_GEMM_P_BLOCK_M] = bm;
+    v[WG_GEMM_P_BLOCK_N] = bn;
     plan->group[0] = SIMT_THREADS;
-    plan->grid[0] = ceil_div(v[WG_GEMM_P_M], SIMT_TILE) * ceil_div(v[WG_GEMM_P_N], SIMT_TILE) * v[WG_GEMM_P_BATCHES];
+    plan->grid[0] = ceil_div(v[WG_GEMM_P_M], bm) * ceil_div(v[WG_GEMM_P_N], bn) * v[WG_GEMM_P_BATCHES];
 }
 
 /* Returns the size of the product's batch. */
@@ -140,6 +152,10 @@ void wg_gemm_make_plan(wg_gemm_plan *plan, const wg_gemm_problem *problem, int t
         k += problem[t].k;
     }
     if (problem->m == 0 || problem->n == 0 || v[WG_GEMM_P_BATCHES] == 0) return;
+    if (problem->rows)
+        plan->text.row = device->form == WG_GEMM_SIMD ? WG_GEMM_ROW_SIMD
+                         : problem->n <= SIMT_TILE    ? SIMT_TILE
+                                                      : WG_GEMM_ROW_SIMT;
     plan->group[1] = plan->group[2] = 1;
     plan->grid[1] = plan->grid[2] = 1;
     if (device->form == WG_GEMM_SIMD)

@@ -4,9 +4,9 @@
  *
  * A and B have arbitrary strides (any transposition; batch stride 0 broadcasts), or are computed by functions where they
  * are loaded. Nothing is stored here: each finished piece of C is handed to a function k_epilogue that the code generator
- * printed before. Several products of one size may be computed one after the other, piece by piece: with each piece of those
- * before the last, a function k_part is called, and what it returns waits for the call with the same piece of the next.
- * Every element of a product is one chain
+ * printed before; or whole rows of C, once a group has them done, to k_rows. Several products of one size may be computed one
+ * after the other, piece by piece: with each piece of those before the last, a function k_part is called, and what it returns
+ * waits for the call with the same piece of the next. Every element of a product is one chain
  * acc = fma(a[k], b[k], acc) for k = 0.. K-1 from 0, so all forms, tiles and shapes agree to the bit (integers wrap).
  *
  * Operands that lie in memory as 16-bit floats are f32 from where they are loaded on.
@@ -34,7 +34,12 @@ typedef struct wg_gemm_problem {
     int64_t batch[WG_GEMM_MAX_BATCH], a_batch[WG_GEMM_MAX_BATCH], b_batch[WG_GEMM_MAX_BATCH];
     int64_t a_offset, a_row, a_col; /* A[i,k] */
     int64_t b_offset, b_row, b_col; /* B[k,j] */
+    bool rows;                      /* k_rows takes the result: n is at most WG_GEMM_ROW_SIMD or WG_GEMM_ROW_SIMT */
 } wg_gemm_problem;
+
+enum { WG_GEMM_ROW_SIMD = 256, WG_GEMM_ROW_SIMT = 128 };
+/* Elements of the product's type in local memory, at most, of a kernel that makes rows. */
+enum { WG_GEMM_ROW_LOCAL = 6752 };
 
 typedef struct wg_gemm_device {
     wg_gemm_form form;
@@ -80,6 +85,7 @@ typedef struct wg_gemm_text {
     int width;                     /* native vector width in floats; 0 in simt */
     int terms;                     /* how many products */
     int layout[WG_GEMM_MAX_TERMS]; /* where in v[] that of each begins */
+    int row; /* columns of a tile of whole rows, k_rows takes them; 0: k_epilogue takes elements */
 } wg_gemm_text;
 
 /* One launch does it all. */
@@ -88,6 +94,7 @@ typedef struct wg_gemm_plan {
     int64_t grid[3]; /* groups; grid[0] is 0 when C is empty: launch nothing */
     int group[3];    /* work-items of a group */
     int64_t scratch; /* elements of the product's type; 0 in simt */
+    int panel; /* columns that lie side by side where k_rows finds a row; the next so many are `step` elements on */
     int64_t v[WG_GEMM_MAX_PARAMS];
     int nv;
 } wg_gemm_plan;
@@ -122,6 +129,8 @@ typedef struct wg_gemm_print {
     wg_gemm_operand operand[WG_GEMM_MAX_TERMS][2];
     wg_gemm_sum sum[2];  /* of each operand, of a product alone */
     const char *scratch; /* the buffer's name; simd only */
+    /* simt, rows: declarations of local memory that k_rows wants, and its last arguments */
+    const char *local, *local_args;
     /* Free for names in params and args: p, all, and b0, b1, ..., m0, m1, ... */
 } wg_gemm_print;
 

@@ -8,6 +8,9 @@
  *
  * simt (GPUs): 256 work-items compute a tile of 64 x 64 through local memory, 4 x 4 sums each.
  *
+ * Where whole rows are wanted a block or tile is as wide as C, so that a group has them: kept as sums are between K blocks, or in
+ * local memory, in a tile of 64 x 64 or 32 x 128.
+ *
  * In the templates $x stands for a word of the text at hand, see the tables of words below.
  */
 #include "kernels/gemm_loops.h"
@@ -235,7 +238,8 @@ static const char SIMD_MICRO[] =
     "$2                }\n"
     "                for (i64 i = 0; i < rows; i += $R, c += keep$J) {\n"
     "                    for (int s = 0; s < $W; s += $U)\n"
-    "                        $N_micro(pa + i / $R * $I, pb + j / $W % $Q * $D + s, kc, k0 == 0, c + s);\n"
+    "                        $N_micro(pa + i / $R * $I, pb + j / $W % $Q * $D + s, kc, k0 == 0, c + s);\n";
+static const char SIMD_EPILOGUE[] =
     "                    if (k0 + kc < k) continue;\n"
     "                    const int r_end = (int)min(rows - i, (i64)$R), s_end = (int)min(cols - j, (i64)$W);\n"
     "                    for (int r = 0; r < r_end; r++)\n"
@@ -250,17 +254,20 @@ static const char SIMD_LAST_SUM[] =
 static const char SIMD_PART[] =
     "                            GLOBAL $T *w = h + r * $W + s;\n"
     "                            if (term < $E)\n"
-    "                                vstore16($F($N_part($G, term, z, i0 + i + r, j0 + j + s, min(s_end - s, 16),\n"
+    "                                vstore16($F($N_part($G, z, i0 + i + r, j0 + j + s, min(s_end - s, 16), term,\n"
     "                                    $V(vload16(0, c + r * $W + s)), $V(term ? vload16(0, w) : ($X16)(0)))), 0, "
     "w);\n"
     "                            else\n"
     "                                ";
-static const char SIMD_TAIL[] = "                        }\n"
-                                "                }\n"
+static const char SIMD_NEXT[] = "                }\n"
                                 "            }\n"
                                 "            k0 += block_k;\n"
-                                "        } while (k0 < k);\n"
-                                "    }\n";
+                                "        } while (k0 < k);\n";
+/* The sums of the block, as they were kept between K blocks. */
+static const char SIMD_ROWS[] =
+    "        for (i64 i = 0; i < rows; i++)\n"
+    "            $N_rows($G, z, i0 + i, (GLOBAL const $M *)pc + (i / $R * $W * $R + i % $R * $W),\n"
+    "                (rows + $R - 1) / $R * keep);\n";
 
 /* The call that packs what begins at row i of A, or column j of B. */
 static void print_pack_call(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print, int operand,
@@ -321,6 +328,7 @@ static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
         {'X', TYPES[text->type].vector, 0},
         {'P', print->head ? print->head : print->params, 0},
         {'L', print->head ? print->enter : "", 0},
+        {'M', TYPES[text->type].memory, 0},
         {'1', wg_str_text(&take[0]), 0},
         {'2', wg_str_text(&take[1]), 0},
         {'V', TYPES[text->type].result, 0},
@@ -359,10 +367,15 @@ static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
     expand(out, SIMD_B, w);
     print_pack_call(out, text, print, 1, w);
     expand(out, SIMD_MICRO, w);
-    if (sum) expand(out, SIMD_PART, w);
-    expand(out, sum ? SIMD_LAST_SUM : SIMD_LAST, w);
-    expand(out, SIMD_TAIL, w);
-    wg_str_add(out, sum ? "    }\n}\n" : "}\n");
+    if (!text->row) {
+        expand(out, SIMD_EPILOGUE, w);
+        if (sum) expand(out, SIMD_PART, w);
+        expand(out, sum ? SIMD_LAST_SUM : SIMD_LAST, w);
+        wg_str_add(out, "                        }\n");
+    }
+    expand(out, SIMD_NEXT, w);
+    if (text->row) expand(out, SIMD_ROWS, w);
+    wg_str_add(out, sum ? "    }\n    }\n}\n" : "    }\n}\n");
     for (int o = 0; o < 2; o++) {
         out->failed = out->failed || take[o].failed;
         wg_str_free(&take[o]);
@@ -370,12 +383,12 @@ static void print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
 }
 
 /* Threads load along whichever side of an operand is contiguous. The K loop runs over what there is: padding with
- * zeros would turn a sum of -0 into +0. Rows of a thread are neighbours (one wide local load), columns are 16 apart
- * (no bank conflicts, coalesced stores). */
+ * zeros would turn a sum of -0 into +0. Rows of a thread are neighbours (one wide local load), columns are 16 apart, or 32
+ * in the wider tile (no bank conflicts, coalesced stores). */
 static const char SIMT_HEAD[] =
     "DEVICE_FN void $N_step(LOCAL_PTR const $T *as, LOCAL_PTR const $T *bs, $T (*acc)[4])\n"
     "{\n"
-    "    const $T x[4] = {as[0], as[1], as[2], as[3]}, y[4] = {bs[0], bs[16], bs[32], bs[48]};\n"
+    "    const $T x[4] = {as[0], as[1], as[2], as[3]}, y[4] = {bs[0], bs[$C], bs[2 * $C], bs[3 * $C]};\n"
     "#pragma unroll\n"
     "    for (int r = 0; r < 4; r++)\n"
     "#pragma unroll\n"
@@ -383,9 +396,9 @@ static const char SIMT_HEAD[] =
     "}\n\n"
     "KERNEL_GROUP(256, 1, 1) $N($P)\n"
     "{\n$L"
-    "    LOCAL $T as[16][68] __attribute__((aligned(16)));\n"
-    "    LOCAL $T bs[16][66];\n"
-    "    const int t = (int)LID(0), tx = t % 16, ty = t / 16;\n";
+    "    LOCAL $T as[16][$R + 4] __attribute__((aligned(16)));\n"
+    "    LOCAL $T bs[16][$W + 2];\n"
+    "    const int t = (int)LID(0), tx = t % $C, ty = t / $C;\n";
 static const char SIMT_BODY[] =
     "        const i64 rows = m - i0, cols = n - j0;\n"
     "        $T acc[4][4];\n"
@@ -393,12 +406,14 @@ static const char SIMT_BODY[] =
     "            for (int c = 0; c < 4; c++) acc[r][c] = 0;\n$1"
     "        for (i64 k0 = 0; k0 < k; k0 += 16) {\n"
     "            const int kc = k - k0 < 16 ? (int)(k - k0) : 16;\n"
-    "#pragma unroll 2\n" /* all four take more registers than half of a multiprocessor's threads can have */
-    "            for (int q = 0; q < 4; q++) {\n"
-    "                const int ak = $I ? tx : t / 64 + 4 * q, ai = $I ? ty + 16 * q : t % 64;\n"
-    "                const int bk = $J ? tx : t / 64 + 4 * q, bj = $J ? ty + 16 * q : t % 64;\n"
+    "#pragma unroll $U\n" /* all take more registers than half of a multiprocessor's threads can have */
+    "            for (int q = 0; q < $R / 16; q++) {\n"
+    "                const int ak = $I ? t % 16 : t / $R + 256 / $R * q, ai = $I ? t / 16 + 16 * q : t % $R;\n"
     "                as[ak][ai] = ak < kc && ai < rows ? $A : ($T)0;\n"
-    "                bs[bk][bj] = bk < kc && bj < cols ? $B : ($T)0;\n"
+    "                for (int s = q; s < $W / 16; s += $R / 16) {\n"
+    "                    const int bk = $J ? t % 16 : t / $W + 256 / $W * s, bj = $J ? t / 16 + 16 * s : t % $W;\n"
+    "                    bs[bk][bj] = bk < kc && bj < cols ? $B : ($T)0;\n"
+    "                }\n"
     "            }\n"
     "            BARRIER_LOCAL();\n$2"
     "            if (kc == 16) {\n"
@@ -408,18 +423,17 @@ static const char SIMT_BODY[] =
     "                for (int s = 0; s < kc; s++) $N_step(as[s] + ty * 4, bs[s] + tx, acc);\n"
     "            }\n"
     "            BARRIER_LOCAL();\n"
-    "        }\n"
-    "#pragma unroll\n"
-    "        for (int r = 0; r < 4; r++)\n"
-    "#pragma unroll\n"
-    "            for (int c = 0; c < 4; c++)\n"
-    "                if (ty * 4 + r < rows && tx + 16 * c < cols)\n";
+    "        }\n";
+static const char SIMT_EPILOGUE[] = "#pragma unroll\n"
+                                    "        for (int r = 0; r < 4; r++)\n"
+                                    "#pragma unroll\n"
+                                    "            for (int c = 0; c < 4; c++)\n"
+                                    "                if (ty * 4 + r < rows && tx + 16 * c < cols)\n";
 static const char SIMT_LAST[] =
-    "                    $N_epilogue($G, z, i0 + ty * 4 + r, j0 + tx + 16 * c, ($M)acc[r][c]$H);\n"
-    "    }\n";
+    "                    $N_epilogue($G, z, i0 + ty * 4 + r, j0 + tx + 16 * c, ($M)acc[r][c]$H);\n";
 static const char SIMT_PART[] =
     "                    if (term < $E)\n"
-    "                        held[r][c] = $N_part($G, term, z, i0 + ty * 4 + r, j0 + tx + 16 * c, ($M)acc[r][c],\n"
+    "                        held[r][c] = $N_part($G, z, i0 + ty * 4 + r, j0 + tx + 16 * c, term, ($M)acc[r][c],\n"
     "                            held[r][c]);\n"
     "                    else\n";
 /* What waits between the products of a sum. */
@@ -428,6 +442,20 @@ static const char SIMT_HELD[] = "        $M held[4][4];\n"
                                 "        for (int r = 0; r < 4; r++)\n"
                                 "#pragma unroll\n"
                                 "            for (int c = 0; c < 4; c++) held[r][c] = 0;\n";
+/* GROUP_ITEMS work-items look at a row, so many rows at a time; those of the last turn that have none begin behind its end. */
+static const char SIMT_ROWS[] =
+    "#pragma unroll\n"
+    "        for (int r = 0; r < 4; r++)\n"
+    "#pragma unroll\n"
+    "            for (int c = 0; c < 4; c++) tile[(ty * 4 + r) * $W + tx + $C * c] = ($M)acc[r][c];\n"
+    "        BARRIER_LOCAL();\n"
+    "        const int last = rows < $R ? (int)rows : $R;\n"
+    "#pragma unroll 1\n"
+    "        for (int r0 = 0; r0 < last; r0 += 256 / GROUP_ITEMS) {\n"
+    "            const int r = r0 + t / GROUP_ITEMS, row = r < last ? r : last - 1;\n"
+    "            $N_rows($G, z, i0 + row, r < last ? t % GROUP_ITEMS : $W, tile + row * $W$S);\n"
+    "        }\n"
+    "        BARRIER_LOCAL();\n";
 
 /* The loads of an operand's element, of each product. */
 static void print_element(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print, int operand) {
@@ -466,6 +494,7 @@ static void print_along(wg_str *out, const wg_gemm_text *text, const wg_gemm_pri
 static void print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
     const bool sum = text->terms > 1;
     wg_str element[2] = {{0}, {0}}, along[2] = {{0}, {0}}, held = {0}, begin = {0}, take = {0};
+    const int columns = text->row > 64 ? text->row : 64; /* of a tile of 4096 elements */
     for (int o = 0; o < 2; o++) {
         print_element(&element[o], text, print, o);
         print_along(&along[o], text, print, o);
@@ -486,18 +515,28 @@ static void print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_prin
         {'J', wg_str_text(&along[1]), 0},
         {'E', NULL, text->terms - 1},
         {'H', sum ? ", held[r][c]" : "", 0},
+        {'S', print->local_args ? print->local_args : "", 0},
+        {'W', NULL, columns},
+        {'R', NULL, 64 * 64 / columns},
+        {'C', NULL, columns / 4},
+        {'U', NULL, columns == 64 ? 2 : 1},
         {'F', TYPES[text->type].real ? "fma(x[r], y[c], acc[r][c])" : "x[r] * y[c] + acc[r][c]", 0},
     };
     expand(out, SIMT_HEAD, w);
+    if (text->row) {
+        expand(out, "    LOCAL $M tile[64 * 64];\n", w);
+        wg_str_add(out, print->local);
+    }
     if (sum) expand(&held, SIMT_HELD, w);
     print_loops(out, text, print, &held);
     expand(out, SIMT_BODY, w);
+    if (!text->row) expand(out, SIMT_EPILOGUE, w);
+    if (sum) expand(out, SIMT_PART, w);
+    expand(out, text->row ? SIMT_ROWS : SIMT_LAST, w);
+    wg_str_add(out, sum ? "    }\n    }\n}\n" : "    }\n}\n");
     out->failed = out->failed || begin.failed || take.failed;
     wg_str_free(&begin);
     wg_str_free(&take);
-    if (sum) expand(out, SIMT_PART, w);
-    expand(out, SIMT_LAST, w);
-    wg_str_add(out, sum ? "    }\n}\n" : "}\n");
     for (int o = 0; o < 2; o++) {
         out->failed = out->failed || element[o].failed || along[o].failed;
         wg_str_free(&element[o]);

@@ -81,13 +81,13 @@
         }                                                                                                              \
     }
 // One number from a group's, always by the same tree, k = 32, 16, ... 1: item me takes in item me + k. Every work-item must
-// come here. Where there are shuffles the lower half does the steps after the first without memory or barriers, and s needs
+// come here; a group of more than GROUP_ITEMS makes as many numbers as it has such pieces, each with an s of its own. Where there are shuffles the lower half does the steps after the first without memory or barriers, and s needs
 // no barrier at the end: what comes next may write the lower half of s, which is read before the last barrier, but s[32]
 // only after a barrier of its own.
 #ifdef SHUFFLE_DOWN
 #define WG_ACROSS(t, c, name, OP)                                                                                      \
     DEVICE_FN v##t across_##name##_##t(v##t v, LOCAL_PTR c *s) {                                                       \
-        const int me = LID(0);                                                                                         \
+        const int me = LID(0) & (GROUP_ITEMS - 1);                                                                     \
         if (me >= GROUP_ITEMS / 2) {                                                                                   \
             s[me - GROUP_ITEMS / 2] = v;                                                                               \
         }                                                                                                              \
@@ -110,7 +110,7 @@
 #else
 #define WG_ACROSS(t, c, name, OP)                                                                                      \
     DEVICE_FN v##t across_##name##_##t(v##t v, LOCAL_PTR c *s) {                                                       \
-        const int me = LID(0);                                                                                         \
+        const int me = LID(0) & (GROUP_ITEMS - 1);                                                                     \
         s[me] = v;                                                                                                     \
         BARRIER_LOCAL();                                                                                               \
         for (int k = GROUP_ITEMS / 2; k > 0; k >>= 1) {                                                                \
@@ -139,7 +139,7 @@
 #define WG_ARGMAX(t, c)                                                                                                \
     WG_BETTER(t)                                                                                                       \
     DEVICE_FN vi64 across_argmax_##t(v##t best, vi64 where, LOCAL_PTR c *s, LOCAL_PTR i64 *at) {                       \
-        const int me = LID(0);                                                                                         \
+        const int me = LID(0) & (GROUP_ITEMS - 1);                                                                     \
         if (me >= GROUP_ITEMS / 2) {                                                                                   \
             s[me - GROUP_ITEMS / 2] = best;                                                                            \
             at[me - GROUP_ITEMS / 2] = where;                                                                          \
@@ -169,7 +169,7 @@
 #define WG_ARGMAX(t, c)                                                                                                \
     WG_BETTER(t)                                                                                                       \
     DEVICE_FN vi64 across_argmax_##t(v##t best, vi64 where, LOCAL_PTR c *s, LOCAL_PTR i64 *at) {                       \
-        const int me = LID(0);                                                                                         \
+        const int me = LID(0) & (GROUP_ITEMS - 1);                                                                     \
         s[me] = best;                                                                                                  \
         at[me] = where;                                                                                                \
         BARRIER_LOCAL();                                                                                               \

@@ -6,6 +6,7 @@
 #include "runtime/exec.h"
 #include "schedule/memory.h"
 #include "schedule/queues.h"
+#include "schedule/rows.h"
 #include "tensor/dtype.h"
 
 #include <stdio.h>
@@ -101,6 +102,9 @@ static void compile_scatter(const wg_engine *e, const wg_exec *x, wg_step *step,
 _Static_assert((int)WG_GEMM_P_COUNT == WG_PRODUCT_PARAMS && (int)WG_GEMM_START == WG_TERM_PARAMS &&
                    (int)WG_GEMM_LAYOUT == WG_LAYOUT_PARAMS && (int)WG_GEMM_MAX_TERMS == WG_MAX_TERMS,
                "lowering leaves room for a product's own parameters");
+_Static_assert((int)WG_GEMM_ROW_SIMD == WG_ROW_SIMD && (int)WG_GEMM_ROW_SIMT == WG_ROW_SIMT &&
+                   (int)WG_GEMM_ROW_LOCAL == WG_ROW_LOCAL,
+               "plans have rows no longer than a product's kernel holds");
 
 static wg_gemm_type gemm_type(uint8_t dtype) {
     return dtype == WG_F64 ? WG_GEMM_F64 : dtype == WG_I32 ? WG_GEMM_I32 : dtype == WG_I64 ? WG_GEMM_I64 : WG_GEMM_F32;
@@ -121,11 +125,11 @@ static wg_gemm_sum gemm_sum(const wg_sum_text *t) {
     return (wg_gemm_sum){.params = t->params.data, .args = t->args.data, .given = t->given.data, .chunk = t->chunk};
 }
 
-static void print_matmul(const wg_engine *e, const wg_step *step, const wg_gemm_text *text, wg_kernel_want *want) {
+static void print_matmul(const wg_engine *e, const wg_step *step, const wg_gemm_plan *plan, wg_kernel_want *want) {
     const wg_lowered *l = &step->l;
     wg_product_text around = {0};
     char names[WG_MAX_TERMS][2][8], scratch[8];
-    wg_print_product(step, e->form, &want->body, &want->needs, &around);
+    wg_print_product(step, e->form, plan->panel, &want->body, &want->needs, &around);
     snprintf(scratch, sizeof scratch, "b%d", l->scratch);
     wg_gemm_print print = {.name = WG_NAME_MARK,
                            .params = wg_str_text(&around.params),
@@ -134,15 +138,17 @@ static void print_matmul(const wg_engine *e, const wg_step *step, const wg_gemm_
                            .enter = around.enter.data,
                            .base = l->own,
                            .sum = {gemm_sum(&around.sum[0]), gemm_sum(&around.sum[1])},
-                           .scratch = scratch};
-    for (int t = 0; t < text->terms; t++) {
+                           .scratch = scratch,
+                           .local = around.local.data,
+                           .local_args = around.local_args.data};
+    for (int t = 0; t < plan->text.terms; t++) {
         const wg_lowered term = wg_lowered_term(l, t);
         for (int k = 0; k < 2; k++) {
             snprintf(names[t][k], sizeof names[t][k], "b%d", term.operand[k]);
             print.operand[t][k] = gemm_operand(&term, k, names[t][k]);
         }
     }
-    wg_gemm_print_text(&want->body, text, &print);
+    wg_gemm_print_text(&want->body, &plan->text, &print);
     want->body.failed = !wg_product_text_free(&around) || want->body.failed;
 }
 
@@ -190,6 +196,7 @@ static bool compile_matmul(const wg_engine *e, wg_exec *x, wg_step *step, wg_exe
     for (int t = 0; t <= l->nmore; t++) {
         problem[t] = gemm_problem(l->loop.inst[0].dtype, t ? &l->more[t - 1].product : &step->product);
     }
+    problem[0].rows = l->loop.mode == WG_LOOP_ROWS;
     wg_gemm_device device = {.form = e->form == WG_SIMD ? WG_GEMM_SIMD : WG_GEMM_SIMT,
                              .float_width = limits->native_floats,
                              .compute_units = x->built_for == WG_QUEUE_INLINE ? 1 : limits->compute_units,
@@ -197,7 +204,7 @@ static bool compile_matmul(const wg_engine *e, wg_exec *x, wg_step *step, wg_exe
     wg_gemm_plan plan;
     wg_gemm_make_plan(&plan, problem, l->nmore + 1, &device);
     add_own_params(l, &plan);
-    print_matmul(e, step, &plan.text, want);
+    print_matmul(e, step, &plan, want);
     for (int i = 0; i < 3; i++) {
         s->groups[i] = (uint32_t)plan.grid[i];
         s->local[i] = (uint32_t)plan.group[i];

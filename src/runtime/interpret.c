@@ -60,25 +60,28 @@ typedef struct factor {
 typedef struct product_run {
     factor factor[WG_MAX_TERMS][2];
     wg_machine machine; /* of what is computed from them */
+    wg_lanes *row;      /* of each product */
 } product_run;
 
 static const wg_product *product_of(const wg_step *s, int t) { return t ? &s->l.more[t - 1].product : &s->product; }
+
+static int64_t pieces_of(const wg_step *s) { return (s->product.n + WG_WIDE - 1) / WG_WIDE; }
 
 static void multiply(const wg_step *s, product_run *r, int64_t z) {
     wg_machine *m = &r->machine;
     wg_dtype dtype = (wg_dtype)m->loop->inst[0].dtype;
     for (int64_t row = 0; row < s->product.m; row++) {
-        wg_machine_enter_row(m, z * s->product.m + row);
-        for (int64_t col = 0; col < s->product.n; col += WG_WIDE) {
-            int n = block_at(col, s->product.n);
-            for (int t = 0; t <= s->l.nmore; t++) {
-                const operand *a = &r->factor[t][0].now, *b = &r->factor[t][1].now;
+        for (int t = 0; t <= s->l.nmore; t++) {
+            const operand *a = &r->factor[t][0].now, *b = &r->factor[t][1].now;
+            for (int64_t col = 0; col < s->product.n; col += WG_WIDE) {
                 wg_strip x = {a->dtype, a->from, a->at + row * a->row, a->col, 0};
                 wg_strip y = {b->dtype, b->from, b->at + col * b->col, b->row, b->col};
-                wg_lanes_product(dtype, &x, &y, product_of(s, t)->k, n, &m->x[t ? s->l.more[t - 1].inst : 0]);
+                wg_lanes_product(dtype, &x, &y, product_of(s, t)->k, block_at(col, s->product.n),
+                                 &r->row[t * pieces_of(s) + col / WG_WIDE]);
             }
-            wg_machine_finish(m, col, n);
         }
+        wg_machine_enter_row(m, z * s->product.m + row);
+        wg_machine_finish(m, r->row, s->product.n);
     }
 }
 
@@ -91,7 +94,8 @@ static size_t made_bytes(const wg_step *s, int t, int k) {
 }
 
 static bool prepare(const wg_step *s, const int64_t *params, char *const *mem, wg_room *room, product_run *r) {
-    size_t machines = wg_machine_room(&s->l), bytes = machines;
+    size_t machines = wg_machine_room(&s->l), rows = (size_t)(pieces_of(s) * (s->l.nmore + 1)) * sizeof(wg_lanes);
+    size_t bytes = machines + rows;
     for (int i = 0; i < 2 * (s->l.nmore + 1); i++) {
         factor *f = &r->factor[i / 2][i % 2];
         const wg_lowered l = wg_lowered_term(&s->l, i / 2);
@@ -104,6 +108,8 @@ static bool prepare(const wg_step *s, const int64_t *params, char *const *mem, w
     }
     wg_machine_make(&s->l, params, mem, at, &r->machine);
     at += machines;
+    r->row = (void *)at;
+    at += rows;
     for (int made = 0; made < 2; made++) { /* machines first, which are aligned */
         for (int i = 0; i < 2 * (s->l.nmore + 1); i++) {
             factor *f = &r->factor[i / 2][i % 2];

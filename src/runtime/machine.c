@@ -93,6 +93,15 @@ static void trap(const wg_machine *m, const wg_inst *in, wg_lanes *out) {
     }
 }
 
+/* Which of a loop's products an instruction stands for. */
+static int term_of(const wg_lowered *l, int inst) {
+    int t = l->nmore;
+    while (t > 0 && l->more[t - 1].inst != inst) {
+        t--;
+    }
+    return t;
+}
+
 static void run_inst(wg_machine *m, int inst) {
     const wg_inst *in = &m->loop->inst[inst];
     wg_lanes *out = &m->x[inst];
@@ -109,6 +118,9 @@ static void run_inst(wg_machine *m, int inst) {
         break;
     case WG_P_CONST:
         wg_lanes_const(dtype, in->value, out);
+        break;
+    case WG_P_PRODUCT:
+        *out = m->product[term_of(m->l, inst) * m->pieces + m->i / WG_WIDE];
         break;
     case WG_P_RANDOM:
         wg_lanes_random(dtype, &m->x[in->a], m->p[in->param], m->p[in->param + 1], out);
@@ -246,17 +258,19 @@ void wg_machine_run(wg_machine *m) {
     }
 }
 
-void wg_machine_finish(wg_machine *m, int64_t column, int n) {
-    m->i = column;
-    m->n = n;
-    for (int i = 1, t = 1; i < m->loop->ninsts; i++) {
-        if (t <= m->l->nmore && i == m->l->more[t - 1].inst) {
-            t++;
-        } else {
-            run_inst(m, i);
-        }
+void wg_machine_finish(wg_machine *m, const wg_lanes *product, int64_t columns) {
+    m->product = product;
+    m->pieces = (columns + WG_WIDE - 1) / WG_WIDE;
+    run_list(m, m->ones, m->nones);
+    if (m->on_rows) {
+        run_body(m);
+        return;
     }
-    run_stores(m, m->work[0].stores, m->work[0].nstores);
+    run_list(m, m->work[0].uniform, m->work[0].nuniform);
+    for (m->i = 0; m->i < columns; m->i += WG_WIDE) {
+        m->n = columns - m->i < WG_WIDE ? (int)(columns - m->i) : WG_WIDE;
+        run_body(m);
+    }
 }
 
 const wg_lanes *wg_machine_value(wg_machine *m, int64_t column, int n) {

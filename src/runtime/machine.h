@@ -29,10 +29,12 @@ typedef struct wg_machine {
     wg_work work[WG_MAX_STAGES + 1];
 
     bool on_rows;
-    int64_t size0;          /* length of the first reduced axis, which a last chunk may not fill */
-    int64_t r[WG_MAX_RANK]; /* the reduced coordinates; but for the last one in mode ROWS, where the lanes lie */
-    int64_t i;              /* where the lanes start */
-    int n;                  /* how many of them are real */
+    int64_t size0;           /* length of the first reduced axis, which a last chunk may not fill */
+    int64_t r[WG_MAX_RANK];  /* the reduced coordinates; but for the last one in mode ROWS, where the lanes lie */
+    int64_t i;               /* where the lanes start */
+    int n;                   /* how many of them are real */
+    const wg_lanes *product; /* its row, in a loop around one; then those of the products added to it, */
+    int64_t pieces;          /* each of so many */
 } wg_machine;
 
 /* The machine lives in `space`, which has wg_machine_room bytes, aligned as for a wg_lanes. */
@@ -41,9 +43,10 @@ void wg_machine_make(const wg_lowered *l, const int64_t *params, char *const *me
 
 /* Runs a loop step. */
 void wg_machine_run(wg_machine *m);
-/* An epilogue's row, by its number; then 16 of its columns, n of them real, whose products are in their registers. */
+/* A row of a loop around a product, by its number; then all of it, with that row of the product, 16 columns after 16, and behind
+ * it those of the products that are added to it. */
 void wg_machine_enter_row(wg_machine *m, int64_t row);
-void wg_machine_finish(wg_machine *m, int64_t column, int n);
+void wg_machine_finish(wg_machine *m, const wg_lanes *product, int64_t columns);
 /* In a row of a product's operand: 16 of its values, n of them real. */
 const wg_lanes *wg_machine_value(wg_machine *m, int64_t column, int n);
 

@@ -26,8 +26,13 @@ static void begin_product(wg_lowering *l) {
     const wg_shape *s = &l->group->space;
     l->fixed = true;
     for (int d = 0; d < s->rank; d++) {
-        l->kept_dim[l->nkept] = d;
-        l->kept[l->nkept++] = s->dim[d];
+        if (l->group->reduced >> d & 1) { /* the columns alone: see rows.h */
+            l->reduced_dim[l->nreduced] = d;
+            l->reduced[l->nreduced++] = s->dim[d];
+        } else {
+            l->kept_dim[l->nkept] = d;
+            l->kept[l->nkept++] = s->dim[d];
+        }
     }
 }
 

@@ -397,10 +397,9 @@ static void lower_entry(wg_lowering *l, size_t i) {
     } else if (x.node->op->kind == WG_OP_REDUCE) {
         r = reduce(l, e);
     } else if (x.node->op->kind == WG_OP_MATMUL) {
-        r = wg_x_const(&x, (wg_dtype)x.node->dtype, 0); /* stands for the product */
-        x.inst[r].level = WG_LEVEL_KEPT;
+        r = derive(&x, WG_P_PRODUCT, wg_dtype_compute((wg_dtype)x.node->dtype), -1, -1, -1);
+        x.inst[r].level = l->group->reduced ? WG_LEVEL_ELEM : WG_LEVEL_KEPT;
         x.inst[r].uniform = false;
-        x.inst[r].exact = 0;
         int number = wg_terms_number(l->group, e->task);
         if (number > 0) {
             l->out->more[number - 1].inst = r;

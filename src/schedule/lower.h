@@ -62,7 +62,8 @@ bool wg_lower_begin(wg_lowered *out);
 /* Lowers a loop group. cache_bytes: results larger than this are stored past the cache. */
 bool wg_lower_loop(const wg_partition *p, int group, size_t cache_bytes, wg_lowered *out);
 /* Lowers a product: what makes its operands, if they have no bytes, and what joined it. The loop's body computes from the
- * product (its first instruction, WG_P_CONST as a place holder); kept axes are batch, row, column, not merged. */
+ * product (its first instruction, WG_P_PRODUCT); kept axes are batch, row, column, not merged. Where reductions over rows
+ * joined, the loop is of mode ROWS, and the columns are its reduced axis. */
 bool wg_lower_product(const wg_partition *p, int group, bool scratch, wg_lowered *out);
 void wg_lowered_free(wg_lowered *l);
 /* Whether a loop makes operand k of a product. */

@@ -6,6 +6,7 @@
 #include "schedule/join.h"
 #include "schedule/place.h"
 #include "schedule/prologue.h"
+#include "schedule/rows.h"
 #include "schedule/summed.h"
 #include "schedule/terms.h"
 #include "tensor/shape.h"
@@ -183,10 +184,12 @@ static bool reduction_joins(wg_partition *p, int group, const wg_task *t, const 
                             int64_t chunk) {
     wg_group *g = &p->groups[group];
     wg_place_demand d = {0};
-    if (!p->limit || g->kind != WG_GROUP_LOOP || g->apart || !wg_shape_equal(&g->space, shape) ||
-        g->cost + 1 > p->limit) {
+    bool loops =
+        g->kind == WG_GROUP_LOOP ? !g->apart && wg_shape_equal(&g->space, shape) : wg_rows_fit(p, group, shape, mask);
+    if (!p->limit || !loops || g->cost + 1 > p->limit) {
         return false;
     }
+    mask = wg_rows_mask(g, mask);
     if (g->reduced ? g->reduced != mask || g->chunk != chunk : false) {
         return false;
     }
@@ -241,7 +244,7 @@ static void read_operand(wg_partition *p, int group, const wg_task *t, int k) {
 
 static void reduce_in(wg_partition *p, int group, int task, const wg_shape *shape, uint32_t mask, int64_t chunk) {
     const wg_task *t = &p->problem->tasks[task];
-    p->groups[group].reduced = mask;
+    p->groups[group].reduced = wg_rows_mask(&p->groups[group], mask);
     p->groups[group].chunk = chunk;
     int ref = t->in[0].ref;
     wg_view w;
@@ -281,7 +284,7 @@ static bool operand_steps(const wg_partition *p, const wg_task *t, const wg_grou
 /* A recent group that walks the same rows anyway; -1 if there is none. */
 static int same_rows(wg_partition *p, const wg_task *t, const wg_shape *shape, uint32_t mask, int64_t chunk) {
     for (int g = (int)p->ngroups - 1; g >= 0 && g >= (int)p->ngroups - FAR; g--) {
-        if (p->groups[g].reduced == mask && reduction_joins(p, g, t, shape, mask, chunk)) {
+        if (p->groups[g].reduced && reduction_joins(p, g, t, shape, mask, chunk)) {
             return g;
         }
     }
@@ -318,7 +321,14 @@ static void take_reduce(wg_partition *p, int task) {
     int group = latest_producer(p, t);
     bool made = group >= 0 && wg_place_entry(p, group, t->in[0].ref), apart = wg_summed_by_product(p, t, t->in[0].ref);
     group = group < 0 ? latest_reader(p, t) : group;
-    if (group < 0 || !reduction_joins(p, group, t, shape, mask, chunk) || (apart && !made)) {
+    bool joins = group >= 0 && reduction_joins(p, group, t, shape, mask, chunk) && (!apart || made);
+    wg_place *product =
+        joins && p->groups[group].kind == WG_GROUP_MATMUL ? &p->places[p->groups[group].entries[0].task] : NULL;
+    if (product && !product->sunk) {
+        product->rows_wanted = true;
+        joins = false;
+    }
+    if (!joins) {
         group = apart ? -1 : same_rows(p, t, shape, mask, chunk);
     }
     if (group >= 0) {
@@ -360,6 +370,7 @@ static void take_other(wg_partition *p, int task, wg_group_kind kind) {
     }
     wg_place_add(p, group, task, WG_ROLE_WHOLE, WG_LEVEL_ELEM);
     p->places[task].group = group;
+    p->places[task].sunk = p->sink && p->sink[task];
 }
 
 /* Kept floats that no group took in. */
@@ -374,9 +385,10 @@ static void settle_floats(wg_partition *p) {
     }
 }
 
-bool wg_partition_make(const wg_problem *p, int limit, const wg_limits *limits, const bool *sink, const wg_joins *joins,
-                       wg_sums sums, wg_partition *out) {
-    *out = (wg_partition){.problem = p, .limit = limit, .limits = limits, .sink = sink, .joins = joins, .sums = sums};
+bool wg_partition_make(const wg_problem *p, int limit, wg_form form, const wg_limits *limits, const bool *sink,
+                       const wg_joins *joins, wg_sums sums, wg_partition *out) {
+    *out = (wg_partition){
+        .problem = p, .limit = limit, .form = form, .limits = limits, .sink = sink, .joins = joins, .sums = sums};
     out->places = wg_mem_alloc(p->ntasks * sizeof *out->places);
     out->leaf_recent = wg_mem_alloc(p->nleaves * sizeof *out->leaf_recent);
     if (!out->places || !out->leaf_recent || !wg_terms_begin(out)) {

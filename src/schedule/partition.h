@@ -97,10 +97,11 @@ typedef struct wg_place {
     int reader;        /* the loop group that read its bytes last, -1 */
     int cost;          /* instructions of its own */
     int closure;       /* and with those of floating operands */
-    bool sunk;         /* floats though it is made of values that groups store */
+    bool sunk;         /* floats though it is made of values that groups store; of a product: takes rows in */
     bool anywhere;     /* the same value for every element: no memory, no coordinates */
     bool coords;       /* it, or a float it needs, is made of coordinates */
     bool stored;       /* its bytes are written: another group reads it, or it is kept */
+    bool rows_wanted;  /* of a product: a reduction over its rows could join it, if it were told to take rows in */
 } wg_place;
 
 /* Which products that are added up come together: all that save bytes by it, or those whose operands take no more bytes
@@ -111,7 +112,7 @@ typedef struct wg_partition {
     const wg_problem *problem;
     wg_place *places;      /* one for each task */
     int *leaf_recent;      /* one for each leaf: the last loop group that reads it */
-    const bool *sink;      /* one for each task: it is to float; NULL for none */
+    const bool *sink;      /* one for each task: a map is to float, a product to take rows in; NULL for none */
     const wg_joins *joins; /* which are stored by parts; NULL: none */
     wg_join_part *parts;   /* of those */
     size_t nparts, part_cap;
@@ -122,16 +123,18 @@ typedef struct wg_partition {
     wg_group *groups;
     size_t ngroups, group_cap;
     int limit; /* instructions of a kernel; 0: one op each */
+    wg_form form;
     const wg_limits *limits;
     bool failed; /* out of memory */
 } wg_partition;
 
 /* limit: instructions of a kernel, 0 for a kernel for each op. limits: of a device with a library, which computes products of
- * floats: nothing joins them but what it can do. sink: which maps sink to their consumers, a flag for each task, or NULL. joins:
+ * floats: nothing joins them but what it can do. sink: which maps sink to their consumers, and which products take rows in (rows.h),
+ * a flag for each task, or NULL. joins:
  * which of them are stored by parts, or NULL. False when there is no memory. The result is freed either way by
  * wg_partition_free. */
-bool wg_partition_make(const wg_problem *p, int limit, const wg_limits *limits, const bool *sink, const wg_joins *joins,
-                       wg_sums sums, wg_partition *out);
+bool wg_partition_make(const wg_problem *p, int limit, wg_form form, const wg_limits *limits, const bool *sink,
+                       const wg_joins *joins, wg_sums sums, wg_partition *out);
 void wg_partition_free(wg_partition *p);
 
 /* Numbers the groups in the order they run: early ones first. order[i] is a group number. Returns how many there are: those

@@ -128,7 +128,8 @@ static wg_plan *plan_with(wg_planner *how, const bool *sink, wg_partition *part)
     wg_plan *plan = wg_mem_zalloc(sizeof *plan);
     int64_t largest = (int64_t)how->limits->max_alloc;
     how->too_large = false;
-    bool ok = wg_partition_make(how->problem, how->limit, how->limits, sink, how->joins, how->sums, part) && plan;
+    bool ok =
+        wg_partition_make(how->problem, how->limit, how->form, how->limits, sink, how->joins, how->sums, part) && plan;
     ok = ok && steps_of(plan, part, how->form, how->limits, &how->too_large) && wg_plan_memory(plan, part, largest) &&
          (how->limit == 0 || !how->share || wg_plan_share(plan, part, how->form, how->limits));
     for (int i = 0; ok && i < plan->nsteps; i += plan->steps[i].bundle) {

@@ -94,7 +94,8 @@ void wg_plan_free(wg_plan *plan);
  * x3 is a leaf, k5 a value that stays (k5=x3: in the bytes of x3), t7[256+64] a temporary of 64 bytes at 256 in the arena. On
  * several queues, each launch names its own and the launches on others it waits for, 0 being the beginning. In print.c. */
 void wg_plan_print(const wg_plan *plan, wg_str *out);
-/* Appends the loops of a step: "map 128x256", "rows 128 of 10", "columns 256 of 128", "matmul 2 of 128x784x256", "scatter". */
+/* Appends the loops of a step: "map 128x256", "rows 128 of 10", "columns 256 of 128", "matmul 2 of 128x784x256",
+ * "matmul 128x784x256, then rows", "scatter". */
 void wg_step_print_loops(const wg_step *s, wg_str *out);
 
 #endif

@@ -37,7 +37,7 @@ void wg_step_print_loops(const wg_step *s, wg_str *out) {
             wg_str_addf(out, same > 1 ? "%d*" : "", same);
             wg_str_addf(out, "%" PRId64, k);
         }
-        wg_str_addf(out, "x%" PRId64, m->n);
+        wg_str_addf(out, "x%" PRId64 "%s", m->n, loop->mode == WG_LOOP_ROWS ? ", then rows" : "");
         return;
     }
     wg_str_addf(out, "%s ", mode[loop->mode]);

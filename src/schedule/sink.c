@@ -1,4 +1,4 @@
-/* Which maps sink to their consumers. */
+/* Which maps sink to their consumers, and which products take rows in. */
 #include "schedule/sink.h"
 
 #include "base/alloc.h"
@@ -81,8 +81,8 @@ static int chain_cost(const wg_partition *part, int i, int task, int *chain, int
     return cost;
 }
 
-/* Adds the maps that are stored and cheap, with what leads to them from other stored values. Returns how many there are that
- * did not sink before. */
+/* Adds the maps that are stored and cheap, with what leads to them from other stored values, and the products whose rows are
+ * summed. Returns how many there are that were none before. */
 static int add_candidates(const wg_partition *part, int *chain, bool *refused) {
     const wg_problem *p = part->problem;
     int added = 0;
@@ -93,6 +93,9 @@ static int add_candidates(const wg_partition *part, int *chain, bool *refused) {
             place->group >= 0 && chain_cost(part, (int)i, (int)i, NULL, CHEAP) < CHEAP) {
             chain_cost(part, (int)i, (int)i, chain, CHEAP);
             added++;
+        } else if (place->rows_wanted && !chain[i]) {
+            chain[i] = (int)i + 1;
+            added++;
         }
     }
     return added;
@@ -101,7 +104,8 @@ static int add_candidates(const wg_partition *part, int *chain, bool *refused) {
 typedef struct search {
     wg_planner *how;
     size_t ntasks;
-    int *chain;    /* what the search has come to: the map, and 1, that a task sinks with; 0: it does not */
+    int *
+        chain; /* what the search has come to: the map, or itself if a product, and 1, that a task sinks with; 0: it does not */
     bool *sink;    /* the same for the planner */
     bool *refused; /* scratch */
     wg_plan *plan; /* made with it */
@@ -130,11 +134,25 @@ static bool adopt(search *s, size_t from, size_t to, int64_t most, wg_partition 
     return true;
 }
 
+/* Has no product take rows in that did not before. */
+static void spare_products(search *s, const wg_partition *part) {
+    for (size_t i = 0; i < s->ntasks; i++) {
+        if (part->problem->tasks[i].node->op->kind == WG_OP_MATMUL && !part->places[i].sunk) {
+            s->chain[i] = 0;
+        }
+    }
+}
+
 /* Sinks all candidates, and those that come up by it. */
 static void sink_all(search *s, wg_partition *part) {
     for (int round = 0; round < ROUNDS && add_candidates(part, s->chain, s->refused) > 0; round++) {
         wg_partition next;
         bool planned = adopt(s, 0, 0, INT64_MAX, &next);
+        if (!planned && s->how->too_large) { /* what joins a product has less room there than in a kernel of its own */
+            wg_partition_free(&next);
+            spare_products(s, part);
+            planned = adopt(s, 0, 0, INT64_MAX, &next);
+        }
         for (size_t i = 0; !planned && i < s->ntasks; i++) {
             s->chain[i] = part->places[i].sunk ? s->chain[i] : 0; /* as the last plan has it */
         }

@@ -1,14 +1,15 @@
 /*
  * Sinking: a cheap map whose result would be stored for later kernels can instead be computed again in each of them, from
  * values that are stored anyway. The best choice is found by planning: all candidates at first, then those are taken back
- * without which the plan is no better. What counts is bytes moved, and a toll for each launch.
+ * without which the plan is no better. What counts is bytes moved, and a toll for each launch. In the same way, and with them,
+ * it is found which products take rows in (rows.h).
  */
 #ifndef WG_SCHEDULE_SINK_H
 #define WG_SCHEDULE_SINK_H
 
 #include "schedule/plan.h"
 
-/* How to plan, with the maps in `sink` (a flag for each task, or NULL) told to sink. */
+/* How to plan, with the maps in `sink` (a flag for each task, or NULL) told to sink, the products in it to take rows in. */
 typedef struct wg_planner wg_planner;
 struct wg_planner {
     const wg_problem *problem;

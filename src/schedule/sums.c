@@ -137,11 +137,11 @@ static bool sums_operand(const wg_step *s, int sum, const wg_step *product, int 
 
 /* ---- which steps ------------------------------------------------------------------------------------------------------ */
 
-/* Products that a library computes take nothing along. */
+/* Products that a library computes take nothing along, nor do those whose tiles are as wide as their rows. */
 static bool can_take_along(const wg_mover *m, const wg_step *p) {
     bool apart = m->limits->gemm_library && wg_dtype_is_float((wg_dtype)p->l.loop.inst[0].dtype);
     return p->kind == WG_GROUP_MATMUL && p->bundle > 0 && p->l.results > 0 && p->l.nmore == 0 && p->product.rank == 0 &&
-           !apart;
+           !apart && p->l.loop.mode != WG_LOOP_ROWS;
 }
 
 static bool takes_already(const wg_step *p, int k) {

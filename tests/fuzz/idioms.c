@@ -43,6 +43,25 @@ static void product_and_sums(fuzz_generator *g, int a) {
     }
 }
 
+/* What looks at whole rows of a product, which its kernel may do itself; now and then it is wanted for itself too. */
+static void over_rows(fuzz_generator *g, int c) {
+    static const char *const ops[] = {"softmax", "log_softmax", "sum", "amax", "argmax", "rms_norm"};
+    if (c < 0 || !at(g, c) || !fuzz_wanted(at(g, c), WANT_MATRIX | WANT_NUMBERS) || !fuzz_chance(g, 40)) {
+        return;
+    }
+    const char *op = ops[fuzz_below(g, 6)];
+    int last = wg_rank(at(g, c)) - 1;
+    if (strcmp(op, "rms_norm") == 0) {
+        fuzz_emit_op(g, op, REGS(c, -1, -1), NUMS(0));
+        return;
+    }
+    bool along = strstr(op, "softmax") || strcmp(op, "argmax") == 0;
+    int r = fuzz_emit_op(g, op, REGS(c), NUMS(along ? last : 1 << last, 1));
+    if (r >= 0 && !along && at(g, c)) {
+        fuzz_emit_op(g, "sub", REGS(c, r), NUMS(0));
+    }
+}
+
 /* Two operands of a product: found, transposed, or made to fit, with or without batches. */
 void fuzz_idiom_matmul(fuzz_generator *g) {
     int a = fuzz_choose(g, WANT_MATRIX | WANT_NUMBERS);
@@ -58,14 +77,14 @@ void fuzz_idiom_matmul(fuzz_generator *g) {
     way = way >= 5 ? way - 5 : way;
     if (way == 0) {
         int b = fuzz_emit_op(g, "transpose", REGS(a), NUMS(wg_rank(at(g, a)) - 1, wg_rank(at(g, a)) - 2));
-        fuzz_emit_op(g, "matmul", REGS(a, b), NUMS(0));
+        over_rows(g, fuzz_emit_op(g, "matmul", REGS(a, b), NUMS(0)));
         return;
     }
     wg_dtype dtype = wg_dtype_of(at(g, a));
     if (way == 1) {
         int w = fuzz_emit_leaf(g, dtype, WG_SHAPE(n, k));
         int bias = fuzz_chance(g, 50) ? fuzz_emit_leaf(g, dtype, WG_SHAPE(n)) : -1;
-        fuzz_emit_op(g, "linear", REGS(a, w, bias), NUMS(0));
+        over_rows(g, fuzz_emit_op(g, "linear", REGS(a, w, bias), NUMS(0)));
         return;
     }
     wg_shape s = way == 2 ? WG_SHAPE(k) : way == 3 || wg_rank(at(g, a)) < 3 ? WG_SHAPE(k, n) : wg_shape_of(at(g, a));
@@ -80,8 +99,10 @@ void fuzz_idiom_matmul(fuzz_generator *g) {
     }
     int c = fuzz_emit_op(g, "matmul", REGS(a, b), NUMS(0));
     if (c >= 0 && fuzz_chance(g, 60)) {
-        fuzz_emit_op(g, fuzz_chance(g, 50) ? "relu" : "square", REGS(c), NUMS(0));
+        int joined = fuzz_emit_op(g, fuzz_chance(g, 50) ? "relu" : "square", REGS(c), NUMS(0));
+        c = joined < 0 ? c : joined;
     }
+    over_rows(g, c);
 }
 
 void fuzz_idiom_gather(fuzz_generator *g) {

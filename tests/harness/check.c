@@ -37,16 +37,17 @@ static void set(const char *name, const char *value) {
 }
 
 const char *mode_name(mode m) {
-    static const char *const names[] = {"default", "unfused", "eager", "simd", "simt", "simt unfused", "host"};
+    static const char *const names[] = {"default", "unfused",      "eager", "simd",
+                                        "simt",    "simt unfused", "host",  "host unfused"};
     return names[m];
 }
 
 wg_ctx *open_mode(mode m) {
     setenv("WENGERT_DEVICE", "opencl", 0);
-    set("WENGERT_FUSE", m == MODE_UNFUSED || m == MODE_SIMT_UNFUSED ? "0" : NULL);
+    set("WENGERT_FUSE", m == MODE_UNFUSED || m == MODE_SIMT_UNFUSED || m == MODE_HOST_UNFUSED ? "0" : NULL);
     set("WENGERT_EAGER", m == MODE_EAGER ? "1" : NULL);
     set("WENGERT_FORM", m == MODE_SIMD ? "simd" : m == MODE_SIMT || m == MODE_SIMT_UNFUSED ? "simt" : NULL);
-    wg_ctx *ctx = wg_open(m == MODE_HOST ? "host" : NULL);
+    wg_ctx *ctx = wg_open(m == MODE_HOST || m == MODE_HOST_UNFUSED ? "host" : NULL);
     set("WENGERT_FUSE", NULL);
     set("WENGERT_EAGER", NULL);
     set("WENGERT_FORM", NULL);

@@ -18,6 +18,7 @@ typedef enum mode {
     MODE_SIMT,    /* WENGERT_FORM=simt */
     MODE_SIMT_UNFUSED,
     MODE_HOST, /* the interpreter */
+    MODE_HOST_UNFUSED,
     MODE_COUNT
 } mode;
 const char *mode_name(mode m);
