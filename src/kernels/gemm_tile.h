@@ -1,4 +1,4 @@
-/* What the plan of a matrix product and its text agree on: the blocking of the simd form. For gemm.c and gemm_text.c. */
+/* What the plan of a matrix product and its text agree on: the blocking of the simd form. For gemm.c and gemm_simd.c. */
 #ifndef WG_KERNELS_GEMM_TILE_H
 #define WG_KERNELS_GEMM_TILE_H
 
