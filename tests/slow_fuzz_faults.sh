@@ -66,7 +66,7 @@ fault "an in-place write under a handle: what is held is overwritten" src/schedu
 fault "an in-place write under a later reader" src/schedule/memory.c \
     'in->last == launch && can_take' 'can_take'
 fault "an in-place write at another address than is read" src/schedule/memory.c \
-    '!same_address(&step->l, &loop->access[in->access], &loop->access[store->access])' 'false'
+    '!stores_at(&step->l, out_buffer, &loop->access[in->access])' 'false'
 fault "an operand made in place: a view of it begins elsewhere" src/tensor/view.c \
     'out->offset += r[i].last * r[i].stride;' ''
 fault "an operand made in place: a view of it runs over the end of a dim" src/tensor/view.c \
