@@ -2,6 +2,7 @@
 #include "schedule/terms.h"
 
 #include "base/alloc.h"
+#include "schedule/prologue.h"
 #include "schedule/queues.h"
 #include "schedule/sink.h"
 #include "tensor/dtype.h"
@@ -250,9 +251,9 @@ void wg_terms_bring(wg_partition *p, int group, int task, const wg_place_demand 
         }
         int64_t gain;
         if (from >= 0 && from != group && g->kind == WG_GROUP_MATMUL && p->groups[from].kind == WG_GROUP_MATMUL &&
-            g->nmore == 0 && !g->reduced && !p->groups[from].reduced && can_wait(p, &p->groups[from], g, t, k) &&
-            keeps_to_itself(p, from, ref) && have_room(p, &p->groups[from], g, d) &&
-            pays(p, &p->groups[from], g, ref, &gain)) {
+            !wg_product_apart(p, g->entries[0].task) && g->nmore == 0 && !g->reduced && !p->groups[from].reduced &&
+            can_wait(p, &p->groups[from], g, t, k) && keeps_to_itself(p, from, ref) &&
+            have_room(p, &p->groups[from], g, d) && pays(p, &p->groups[from], g, ref, &gain)) {
             move(p, from, group, gain);
         }
     }
