@@ -114,7 +114,7 @@ static void split_sums(walk *w) {
 static wg_tensor *turned(wg_tensor *x) { return wg_transpose(x, 0, 1); }
 
 /* What products take along: rows in a narrow and a wide tile, whose last turn and last block are not full, of a batch; other
- * products, one of no terms; sums of both operands, in pieces. */
+ * products, one of no terms. */
 static void products(walk *w, wg_dtype t) {
     static const int64_t columns[] = {17, 65};
     wg_ctx *ctx = w->ctx;
@@ -134,13 +134,10 @@ static void products(walk *w, wg_dtype t) {
 
 static void sums_beside_products(walk *w, wg_dtype t) {
     wg_ctx *ctx = w->ctx;
-    const int64_t k[] = {35, 2100};
-    for (int i = 0; i < COUNT(k); i++) {
-        wg_tensor *a = leaf(ctx, t, WG_SHAPE(k[i], 67)), *b = wg_neg(leaf(ctx, t, WG_SHAPE(k[i], 5)));
-        add(w, wg_matmul(turned(a), b), unknown, 256, "a product of %d terms", (int)k[i]);
-        add(w, wg_sum(a, (int[]){0}, 1, false), unknown, 256, "sums of %d beside it", (int)k[i]);
-        add(w, wg_sum(b, (int[]){0}, 1, false), unknown, 256, "sums of %d, negated, beside it", (int)k[i]);
-    }
+    wg_tensor *a = leaf(ctx, t, WG_SHAPE(35, 67)), *b = wg_neg(leaf(ctx, t, WG_SHAPE(35, 5)));
+    add(w, wg_matmul(turned(a), b), unknown, 256, "a product, %s", wg_dtype_name(t));
+    add(w, wg_sum(a, (int[]){0}, 1, false), unknown, 64, "sums beside it");
+    add(w, wg_sum(b, (int[]){0}, 1, false), unknown, 64, "sums of what it makes");
     flush(w);
 }
 
