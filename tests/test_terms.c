@@ -86,11 +86,28 @@ static void more_kinds(wg_ctx *ctx, recording *rec) {
     recording_add(rec, wg_add(wg_matmul(nan, one), product(ctx, WG_F32, 4, 9, 5, 0, &r)), "nan");
 }
 
+/* What waits is of another type than products are: they are kernels of their own. Wrong: it waits in a register of theirs. */
+static void other_types(wg_ctx *ctx, recording *rec) {
+    rng r = rng_seed("sums", 9);
+    for (int i = 0; i < 2; i++) {
+        wg_tensor *w = leaf(ctx, WG_SHAPE(8, 8), &r), *p = product(ctx, WG_F32, 8, 9, 8, 0, &r), *as;
+        as = i ? wg_cast(p, WG_F64) : wg_gt(p, w);
+        wg_tensor *q = product(ctx, WG_F32, 8, 7, 8, 0, &r);
+        recording_add(rec, i ? wg_mul(as, wg_cast(q, WG_F64)) : wg_where(as, q, w), i ? "f64" : "a mask");
+    }
+    wg_tensor *x = wg_param(wg_matmul(leaf(ctx, WG_SHAPE(8, 6), &r), leaf(ctx, WG_SHAPE(6, 8), &r)));
+    wg_tensor *y = wg_relu(x), *slope = product(ctx, WG_F32, 8, 7, 8, 0, &r), *g;
+    wg_gradients_opts opts = wg_gradients_defaults();
+    opts.grad_outputs = &slope;
+    recording_add(rec, wg_gradients(&y, 1, &x, 1, &g, &opts) == WG_OK ? g : NULL, "the gradient of a relu");
+}
+
 Test(sums, kinds) {
     cr_expect_gt(compare_modes(kinds, every_mode, COUNT(every_mode)), 0);
     compare_plans(kinds);
 }
 Test(sums, dtypes) { cr_expect_gt(compare_modes(other_dtypes, every_mode, COUNT(every_mode)), 0); }
+Test(sums, other_types) { cr_expect_gt(compare_modes(other_types, every_mode, COUNT(every_mode)), 0); }
 Test(sums, shapes) { compare_plans(more_kinds); }
 
 /* ---- what comes between ---- */

@@ -165,12 +165,17 @@ static bool have_room(const wg_partition *p, const wg_group *a, const wg_group *
            reads <= wg_place_read_limit(&joined);
 }
 
+/* Whether registers of the products' type hold what a task comes to. */
+static bool has_type(const wg_partition *p, const wg_group *g, int task) {
+    const wg_node *first = p->problem->tasks[wg_terms_task(g, 0)].node, *n = p->problem->tasks[task].node;
+    return wg_dtype_compute((wg_dtype)n->dtype) == wg_dtype_compute((wg_dtype)first->dtype);
+}
+
 /* What waits in registers is of the products' type, and lies as they do. */
 static bool can_wait(const wg_partition *p, const wg_group *a, const wg_group *b, const wg_task *t, int k) {
     const wg_node *first = p->problem->tasks[wg_terms_task(a, 0)].node, *n = p->problem->tasks[t->in[k].ref].node;
     wg_view w;
-    return first->dtype == p->problem->tasks[wg_terms_task(b, 0)].node->dtype &&
-           wg_dtype_compute((wg_dtype)n->dtype) == wg_dtype_compute((wg_dtype)first->dtype) &&
+    return first->dtype == p->problem->tasks[wg_terms_task(b, 0)].node->dtype && has_type(p, a, t->in[k].ref) &&
            wg_shape_equal(&a->space, &b->space) && wg_operand_view(p->problem, t, k, &w) && wg_view_aligned(&w, n) &&
            !(t->node->op->elsewhere >> k & 1);
 }
@@ -245,8 +250,10 @@ void wg_terms_bring(wg_partition *p, int group, int task, const wg_place_demand 
     for (int k = 0; p->sums && k < t->node->nin; k++) {
         int ref = t->in[k].ref, from = ref < 0 ? -1 : p->places[ref].group;
         const wg_group *g = &p->groups[group];
-        /* A float of one number is computed once for the kernel, before there is any product. */
-        if (wg_place_floats(p, ref) && p->readers[ref] == 1 && wg_numel_of(p->problem->tasks[ref].node->shape) > 1) {
+        /* A float of one number is computed once for the kernel, before there is any product. One that is made of a product
+         * waits itself. */
+        if (wg_place_floats(p, ref) && p->readers[ref] == 1 && wg_numel_of(p->problem->tasks[ref].node->shape) > 1 &&
+            g->kind == WG_GROUP_MATMUL && has_type(p, g, ref)) {
             wg_terms_bring(p, group, ref, d);
         }
         int64_t gain;
@@ -292,7 +299,7 @@ bool wg_terms_carried(const wg_lowered *l, const int *depth, int *carried) {
                 carried[t] = crosses ? o : carried[t];
             }
         }
-        one = one && carried[t] >= 0 && depth[carried[t]] == t;
+        one = one && carried[t] >= 0 && depth[carried[t]] == t && loop->inst[carried[t]].dtype == loop->inst[0].dtype;
     }
     for (int s = 0; s < loop->nstores; s++) { /* nothing is stored before the last */
         int d = depth[loop->store[s].inst];

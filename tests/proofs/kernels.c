@@ -31,7 +31,8 @@ static char *read_file(const char *path) {
 }
 
 static kernel_class class_of(const kernel_text *k) {
-    return strstr(k->body, "_epilogue(")         ? CLASS_MATMUL
+    bool product = strstr(k->body, "_epilogue(") || strstr(k->body, "_rows(");
+    return product                               ? CLASS_MATMUL
            : strstr(k->body, "WG_SCATTER(")      ? CLASS_SCATTER
            : strstr(k->body, "const i64 left =") ? CLASS_SPLIT
            : k->items == 64                      ? CLASS_ROWS

@@ -166,6 +166,7 @@ static void set_up(const char *log, int part) {
     setenv("OCLGRIND_DATA_RACES", "1", 1);
     setenv("OCLGRIND_UNINITIALIZED", "1", 1);
     setenv("OCLGRIND_MAX_ERRORS", "1000", 1);
+    setenv("OCLGRIND_LOCAL_MEM_SIZE", "65536", 1); /* with less there are no rows of products */
     setenv("OCLGRIND_BUILD_OPTIONS", "-cl-opt-disable", 1);
     setenv("WENGERT_OPENCL_LIB", "/usr/lib/oclgrind/liboclgrind-rt.so", 1); /* where Debian has it */
     setenv("WENGERT_FORM", "simt", 1);

@@ -111,6 +111,36 @@ static void split_sums(walk *w) {
     flush(w);
 }
 
+static wg_tensor *turned(wg_tensor *x) { return wg_transpose(x, 0, 1); }
+
+/* What products take along: rows in a narrow and a wide tile, whose last turn and last block are not full, of a batch; other
+ * products, one of no terms. */
+static void products(walk *w, wg_dtype t) {
+    static const int64_t columns[] = {17, 65};
+    wg_ctx *ctx = w->ctx;
+    const char *name = wg_dtype_name(t);
+    for (int i = 0; i < COUNT(columns); i++) {
+        wg_tensor *x = wg_matmul(leaf(ctx, t, WG_SHAPE(2, 70, 19)), leaf(ctx, t, WG_SHAPE(2, 19, columns[i])));
+        add(w, wg_softmax(wg_mul_scalar(x, 0.5), -1), unknown, 64, "softmax of products, %s", name);
+        x = wg_matmul(leaf(ctx, t, WG_SHAPE(70, 33)), leaf(ctx, t, WG_SHAPE(33, columns[i])));
+        add(w, wg_argmax(x, -1, false), unknown, 0, "argmax of products, %s", name);
+    }
+    wg_tensor *a = wg_matmul(leaf(ctx, t, WG_SHAPE(67, 35)), wg_neg(leaf(ctx, t, WG_SHAPE(35, 70))));
+    wg_tensor *b = wg_matmul(leaf(ctx, t, WG_SHAPE(67, 0)), leaf(ctx, t, WG_SHAPE(0, 70)));
+    wg_tensor *c = wg_matmul(turned(leaf(ctx, t, WG_SHAPE(9, 67))), leaf(ctx, t, WG_SHAPE(9, 70)));
+    add(w, wg_add(wg_add(wg_tanh(wg_mul_scalar(a, 0.01)), b), c), unknown, 64, "products added up, %s", name);
+    flush(w);
+}
+
+static void sums_beside_products(walk *w, wg_dtype t) {
+    wg_ctx *ctx = w->ctx;
+    wg_tensor *a = leaf(ctx, t, WG_SHAPE(35, 67)), *b = wg_neg(leaf(ctx, t, WG_SHAPE(35, 5)));
+    add(w, wg_matmul(turned(a), b), unknown, 256, "a product, %s", wg_dtype_name(t));
+    add(w, wg_sum(a, (int[]){0}, 1, false), unknown, 64, "sums beside it");
+    add(w, wg_sum(b, (int[]){0}, 1, false), unknown, 64, "sums of what it makes");
+    flush(w);
+}
+
 static void step(walk *w, wg_dtype t) {
     static const int64_t words[] = {3, 1, 4, 1, 5, 9, 2}, classes[] = {0, 2, 1, 1, 0, 2, 2};
     wg_ctx *ctx = w->ctx;
@@ -141,6 +171,10 @@ void walk_fused(wg_ctx *ctx, walk_visit visit, void *user) {
         WG_SCOPE(ctx) { around_reductions(&w, s == 2 ? WG_F64 : WG_F32, shapes[s]); }
     }
     WG_SCOPE(ctx) { split_sums(&w); }
+    WG_SCOPE(ctx) { products(&w, WG_F32); }
+    WG_SCOPE(ctx) { products(&w, WG_F64); }
+    WG_SCOPE(ctx) { sums_beside_products(&w, WG_I32); }
+    WG_SCOPE(ctx) { sums_beside_products(&w, WG_F32); }
     WG_SCOPE(ctx) { step(&w, WG_F32); }
     WG_SCOPE(ctx) { step(&w, WG_F64); }
 }
