@@ -2,6 +2,7 @@
 #include "schedule/terms.h"
 
 #include "base/alloc.h"
+#include "schedule/prologue.h"
 #include "schedule/queues.h"
 #include "schedule/sink.h"
 #include "tensor/dtype.h"
@@ -164,14 +165,14 @@ static bool have_room(const wg_partition *p, const wg_group *a, const wg_group *
            reads <= wg_place_read_limit(&joined);
 }
 
-/* What waits in registers is of the products' type, and lies as they do. */
+/* What waits in registers is of the products' type, and lies as they do; a library computes one product at a time. */
 static bool can_wait(const wg_partition *p, const wg_group *a, const wg_group *b, const wg_task *t, int k) {
     const wg_node *first = p->problem->tasks[wg_terms_task(a, 0)].node, *n = p->problem->tasks[t->in[k].ref].node;
     wg_view w;
     return first->dtype == p->problem->tasks[wg_terms_task(b, 0)].node->dtype &&
            wg_dtype_compute((wg_dtype)n->dtype) == wg_dtype_compute((wg_dtype)first->dtype) &&
-           wg_shape_equal(&a->space, &b->space) && wg_operand_view(p->problem, t, k, &w) && wg_view_aligned(&w, n) &&
-           !(t->node->op->elsewhere >> k & 1);
+           !wg_product_apart(p, wg_terms_task(b, 0)) && wg_shape_equal(&a->space, &b->space) &&
+           wg_operand_view(p->problem, t, k, &w) && wg_view_aligned(&w, n) && !(t->node->op->elsewhere >> k & 1);
 }
 
 static bool pays(const wg_partition *p, const wg_group *from, const wg_group *into, int result, int64_t *gain) {
