@@ -8,6 +8,7 @@
 #include "harness/recording.h"
 
 #include "api/context.h"
+#include "base/alloc.h"
 #include "schedule/plan.h"
 
 #include <stdlib.h>
@@ -240,4 +241,37 @@ Test(rows, chosen) {
         expect_text(ctx, "too many", "x7: matmul\n");
     }
     cr_expect_eq(wg_close(ctx), WG_OK);
+}
+
+/* Rows, products added up, and a sum of an operand: without memory for a piece of a kernel's text there is no kernel, and the next
+ * try has it. Wrong: the text goes on with what is not there. */
+static int fail_allocation(const char *device, uint64_t k, bool *hit) {
+    wg_ctx *ctx = wg_open(device);
+    rng r = rng_seed("rows", 8);
+    wg_tensor *a = leaf(ctx, WG_SHAPE(40, 20), &r),
+              *c = wg_matmul(wg_transpose(a, 0, 1), leaf(ctx, WG_SHAPE(40, 9), &r));
+    wg_tensor *all[] = {wg_softmax(product(ctx, 7, 5, 9, &r), -1), c, wg_sum(a, (int[]){0}, 1, false),
+                        wg_add(product(ctx, 3, 5, 9, &r), product(ctx, 3, 6, 9, &r))};
+    wg_fault_arm(WG_FAULT_ALLOC, k);
+    wg_status status = wg_eval(all, COUNT(all));
+    *hit = wg_fault_count(WG_FAULT_ALLOC) >= k;
+    wg_fault_arm(WG_FAULT_ALLOC, 0);
+    cr_assert(status == WG_OK || (*hit && status == WG_ERR_NOMEM), "%s, allocation %d: %s", device, (int)k,
+              wg_error(ctx));
+    (void)wg_error_take(ctx, NULL, 0);
+    cr_assert_eq(wg_eval(all, COUNT(all)), WG_OK, "%s, allocation %d: %s", device, (int)k, wg_error(ctx));
+    cr_expect_eq(wg_close(ctx), WG_OK);
+    return status != WG_OK;
+}
+
+Test(rows, every_allocation) {
+    static const char *const devices[] = {"null:cpu", "null:gpu", "null:cuda"};
+    for (int i = 0; i < COUNT(devices); i++) {
+        bool hit = true;
+        int failures = 0;
+        for (uint64_t k = 1; hit && k < 10000; k++) {
+            failures += fail_allocation(devices[i], k, &hit);
+        }
+        cr_expect(!hit && failures > 50, "%s: %d failures", devices[i], failures);
+    }
 }

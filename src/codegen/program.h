@@ -46,10 +46,10 @@ typedef struct wg_product_text {
 } wg_product_text;
 
 /* Prints the functions that the kernel of a product calls for its operands and with its results, and at the end of the sums
- * that are steps behind it; its own text follows from src/kernels. panel: see wg_gemm_plan. In sums.c. */
+ * that are steps behind it; its own text follows from src/kernels. panel: see wg_gemm_plan. The body has failed
+ * where there was no memory for any of it. In sums.c. */
 void wg_print_product(const wg_step *lead, wg_form form, int panel, wg_str *body, wg_str *needs, wg_product_text *out);
-/* False if there was no memory for it. */
-bool wg_product_text_free(wg_product_text *p);
+void wg_product_text_free(wg_product_text *p);
 /* Prints an index_add of a dtype; its parameters are outer, n, inner, count, the buffers' offsets, and what a trap
  * reports. */
 void wg_print_scatter(const wg_lowered *l, wg_form form, wg_str *body, wg_str *needs);

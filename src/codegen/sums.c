@@ -74,6 +74,13 @@ static void print_head(const wg_step *lead, wg_product_text *out) {
     wg_str_add(&out->enter, "    const " WG_NAME_MARK "_params p = all.s0;\n");
 }
 
+static wg_str *string_of(wg_product_text *p, int i) {
+    wg_str *all[] = {&p->params,        &p->args,        &p->types,        &p->head,          &p->enter,
+                     &p->sum[0].params, &p->sum[0].args, &p->sum[0].given, &p->sum[1].params, &p->sum[1].args,
+                     &p->sum[1].given,  &p->local,       &p->local_args};
+    return i < (int)(sizeof all / sizeof all[0]) ? all[i] : NULL;
+}
+
 void wg_print_product(const wg_step *lead, wg_form form, int panel, wg_str *body, wg_str *needs, wg_product_text *out) {
     wg_text t = {.l = &lead->l,
                  .form = form,
@@ -101,23 +108,17 @@ void wg_print_product(const wg_step *lead, wg_form form, int panel, wg_str *body
         print_head(lead, out);
         wg_str_add(&t.body, wg_str_text(&out->types));
     }
+    const wg_str *part;
+    for (int i = 0; (part = string_of(out, i)); i++) {
+        t.body.failed = t.body.failed || part->failed;
+    }
     *body = t.body;
     *needs = t.needs;
 }
 
-static wg_str *string_of(wg_product_text *p, int i) {
-    wg_str *all[] = {&p->params,        &p->args,        &p->types,        &p->head,          &p->enter,
-                     &p->sum[0].params, &p->sum[0].args, &p->sum[0].given, &p->sum[1].params, &p->sum[1].args,
-                     &p->sum[1].given,  &p->local,       &p->local_args};
-    return i < (int)(sizeof all / sizeof all[0]) ? all[i] : NULL;
-}
-
-bool wg_product_text_free(wg_product_text *p) {
-    bool ok = true;
+void wg_product_text_free(wg_product_text *p) {
     wg_str *s;
     for (int i = 0; (s = string_of(p, i)); i++) {
-        ok = ok && !s->failed;
         wg_str_free(s);
     }
-    return ok;
 }

@@ -148,8 +148,10 @@ static void print_matmul(const wg_engine *e, const wg_step *step, const wg_gemm_
             print.operand[t][k] = gemm_operand(&term, k, names[t][k]);
         }
     }
-    wg_gemm_print_text(&want->body, &plan->text, &print);
-    want->body.failed = !wg_product_text_free(&around) || want->body.failed;
+    if (!want->body.failed) {
+        wg_gemm_print_text(&want->body, &plan->text, &print);
+    }
+    wg_product_text_free(&around);
 }
 
 static wg_gemm_problem gemm_problem(uint8_t dtype, const wg_product *m) {

@@ -171,13 +171,13 @@ static bool has_type(const wg_partition *p, const wg_group *g, int task) {
     return wg_dtype_compute((wg_dtype)n->dtype) == wg_dtype_compute((wg_dtype)first->dtype);
 }
 
-/* What waits in registers is of the products' type, and lies as they do. */
+/* What waits in registers is of the products' type, and lies as they do; a library computes one product at a time. */
 static bool can_wait(const wg_partition *p, const wg_group *a, const wg_group *b, const wg_task *t, int k) {
     const wg_node *first = p->problem->tasks[wg_terms_task(a, 0)].node, *n = p->problem->tasks[t->in[k].ref].node;
     wg_view w;
     return first->dtype == p->problem->tasks[wg_terms_task(b, 0)].node->dtype && has_type(p, a, t->in[k].ref) &&
-           wg_shape_equal(&a->space, &b->space) && wg_operand_view(p->problem, t, k, &w) && wg_view_aligned(&w, n) &&
-           !(t->node->op->elsewhere >> k & 1);
+           !wg_product_apart(p, wg_terms_task(b, 0)) && wg_shape_equal(&a->space, &b->space) &&
+           wg_operand_view(p->problem, t, k, &w) && wg_view_aligned(&w, n) && !(t->node->op->elsewhere >> k & 1);
 }
 
 static bool pays(const wg_partition *p, const wg_group *from, const wg_group *into, int result, int64_t *gain) {
@@ -258,9 +258,9 @@ void wg_terms_bring(wg_partition *p, int group, int task, const wg_place_demand 
         }
         int64_t gain;
         if (from >= 0 && from != group && g->kind == WG_GROUP_MATMUL && p->groups[from].kind == WG_GROUP_MATMUL &&
-            !wg_product_apart(p, g->entries[0].task) && g->nmore == 0 && !g->reduced && !p->groups[from].reduced &&
-            can_wait(p, &p->groups[from], g, t, k) && keeps_to_itself(p, from, ref) &&
-            have_room(p, &p->groups[from], g, d) && pays(p, &p->groups[from], g, ref, &gain)) {
+            g->nmore == 0 && !g->reduced && !p->groups[from].reduced && can_wait(p, &p->groups[from], g, t, k) &&
+            keeps_to_itself(p, from, ref) && have_room(p, &p->groups[from], g, d) &&
+            pays(p, &p->groups[from], g, ref, &gain)) {
             move(p, from, group, gain);
         }
     }
