@@ -171,10 +171,14 @@ static bool has_type(const wg_partition *p, const wg_group *g, int task) {
     return wg_dtype_compute((wg_dtype)n->dtype) == wg_dtype_compute((wg_dtype)first->dtype);
 }
 
-/* What waits in registers is of the products' type, and lies as they do; a library computes one product at a time. */
+/* What waits in registers is of the products' type, and lies as they do; a library computes one product at a time. On GPUs there are
+ * not enough registers for 64-bit sums of a tile and as many values that wait. */
 static bool can_wait(const wg_partition *p, const wg_group *a, const wg_group *b, const wg_task *t, int k) {
     const wg_node *first = p->problem->tasks[wg_terms_task(a, 0)].node, *n = p->problem->tasks[t->in[k].ref].node;
     wg_view w;
+    if (p->form == WG_SIMT && wg_dtype_size(wg_dtype_compute((wg_dtype)first->dtype)) > 4) {
+        return false;
+    }
     return first->dtype == p->problem->tasks[wg_terms_task(b, 0)].node->dtype && has_type(p, a, t->in[k].ref) &&
            !wg_product_apart(p, wg_terms_task(b, 0)) && wg_shape_equal(&a->space, &b->space) &&
            wg_operand_view(p->problem, t, k, &w) && wg_view_aligned(&w, n) && !(t->node->op->elsewhere >> k & 1);
