@@ -172,7 +172,6 @@ void walk_fused(wg_ctx *ctx, walk_visit visit, void *user) {
     }
     WG_SCOPE(ctx) { split_sums(&w); }
     WG_SCOPE(ctx) { products(&w, WG_F32); }
-    WG_SCOPE(ctx) { products(&w, WG_F64); }
     WG_SCOPE(ctx) { sums_beside_products(&w, WG_I32); }
     WG_SCOPE(ctx) { sums_beside_products(&w, WG_F32); }
     WG_SCOPE(ctx) { step(&w, WG_F32); }
