@@ -57,10 +57,8 @@ static const char SIMT_EPILOGUE[] = "#pragma unroll\n"
 static const char SIMT_LAST[] =
     "                    $N_epilogue($G, z, i0 + ty * 4 + r, j0 + tx + 16 * c, ($M)acc[r][c]$H);\n";
 static const char SIMT_PART[] =
-    "                    if (term < $E)\n"
-    "                        held[r][c] = $N_part($G, z, i0 + ty * 4 + r, j0 + tx + 16 * c, term, ($M)acc[r][c],\n"
-    "                            held[r][c]);\n"
-    "                    else\n";
+    "                    held[r][c] = $N_part($G, z, i0 + ty * 4 + r, j0 + tx + 16 * c, term, ($M)acc[r][c],\n"
+    "                        held[r][c]);\n";
 /* What waits between the products of a sum. */
 static const char SIMT_HELD[] = "        $M held[4][4];\n"
                                 "#pragma unroll\n"
@@ -156,10 +154,15 @@ void wg_gemm_print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_pri
     if (sum) wg_gemm_expand(&held, SIMT_HELD, w);
     wg_gemm_print_loops(out, text, print, &held);
     wg_gemm_expand(out, SIMT_BODY, w);
+    if (sum) {
+        wg_gemm_expand(out, "        if (term < $E) {\n", w);
+        wg_gemm_expand(out, SIMT_EPILOGUE, w);
+        wg_gemm_expand(out, SIMT_PART, w);
+        wg_str_add(out, "        } else {\n");
+    }
     if (!text->row) wg_gemm_expand(out, SIMT_EPILOGUE, w);
-    if (sum) wg_gemm_expand(out, SIMT_PART, w);
     wg_gemm_expand(out, text->row ? SIMT_ROWS : SIMT_LAST, w);
-    wg_str_add(out, sum ? "    }\n    }\n}\n" : "    }\n}\n");
+    wg_str_add(out, sum ? "        }\n    }\n    }\n}\n" : "    }\n}\n");
     out->failed = out->failed || begin.failed || take.failed;
     wg_str_free(&begin);
     wg_str_free(&take);
