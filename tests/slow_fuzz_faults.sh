@@ -30,12 +30,16 @@ fault() {
     text=${text/"$3"/"$4"}
     printf %s "${text%x}" >"$file"
     build
-    if fuzz "${5:-1000}" >"$work/report"; then
+    local status=0
+    fuzz "${5:-1000}" >"$work/report" || status=$?
+    case $status in
+    0)
         echo "FAIL $1: not found within ${5:-1000} graphs"
         failed=1
-    else
-        echo "ok   $1: $(tr '\r' '\n' <"$work/report" | grep -m1 -E 'differs|crashed')"
-    fi
+        ;;
+    124) echo "ok   $1: no end to it within 300 s" ;; # a plan without an order can keep the planner busy
+    *) echo "ok   $1: $(tr '\r' '\n' <"$work/report" | grep -m1 -E 'differs|crashed')" ;;
+    esac
     cp "$work/saved" "$file"
 }
 
