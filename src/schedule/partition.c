@@ -322,11 +322,10 @@ static void take_reduce(wg_partition *p, int task) {
     bool made = group >= 0 && wg_place_entry(p, group, t->in[0].ref), apart = wg_summed_by_product(p, t, t->in[0].ref);
     group = group < 0 ? latest_reader(p, t) : group;
     bool joins = group >= 0 && reduction_joins(p, group, t, shape, mask, chunk) && (!apart || made);
-    wg_place *product =
-        joins && p->groups[group].kind == WG_GROUP_MATMUL ? &p->places[p->groups[group].entries[0].task] : NULL;
-    if (product && !product->sunk) {
-        product->rows_wanted = true;
-        joins = false;
+    if (joins && p->groups[group].kind == WG_GROUP_MATMUL) {
+        wg_place *product = &p->places[p->groups[group].entries[0].task];
+        product->rows_wanted = product->rows_wanted || !product->sunk;
+        joins = product->sunk;
     }
     if (!joins) {
         group = apart ? -1 : same_rows(p, t, shape, mask, chunk);
