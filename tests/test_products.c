@@ -110,16 +110,6 @@ Test(products, parameters) {
 
 /* ---- what is planned ---- */
 
-static void expect_launches(wg_ctx *ctx, wg_tensor *t, uint64_t launches, uint64_t bytes, const char *what) {
-    wg_stats before, after;
-    wg_get_stats(ctx, &before);
-    cr_expect_eq(wg_eval(&t, 1), WG_OK, "%s: %s", what, wg_error(ctx));
-    wg_get_stats(ctx, &after);
-    cr_expect(after.launches - before.launches == launches && after.bytes_moved - before.bytes_moved == bytes,
-              "%s: %d launches, %d bytes; %d and %d expected", what, (int)(after.launches - before.launches),
-              (int)(after.bytes_moved - before.bytes_moved), (int)launches, (int)bytes);
-}
-
 /* Wrong: an operand that is made is stored, or counted as if it were; a dear one is made again; a read that strides
  * cannot say is made up. */
 Test(products, launches) {

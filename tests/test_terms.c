@@ -102,13 +102,13 @@ static void other_types(wg_ctx *ctx, recording *rec) {
     recording_add(rec, wg_gradients(&y, 1, &x, 1, &g, &opts) == WG_OK ? g : NULL, "the gradient of a relu");
 }
 
-Test(sums, kinds) {
+Test(terms, kinds) {
     cr_expect_gt(compare_modes(kinds, every_mode, COUNT(every_mode)), 0);
     compare_plans(kinds);
 }
-Test(sums, dtypes) { cr_expect_gt(compare_modes(other_dtypes, every_mode, COUNT(every_mode)), 0); }
-Test(sums, other_types) { cr_expect_gt(compare_modes(other_types, every_mode, COUNT(every_mode)), 0); }
-Test(sums, shapes) { compare_plans(more_kinds); }
+Test(terms, dtypes) { cr_expect_gt(compare_modes(other_dtypes, every_mode, COUNT(every_mode)), 0); }
+Test(terms, other_types) { cr_expect_gt(compare_modes(other_types, every_mode, COUNT(every_mode)), 0); }
+Test(terms, shapes) { compare_plans(more_kinds); }
 
 /* ---- what comes between ---- */
 
@@ -155,20 +155,10 @@ static void between(wg_ctx *ctx, recording *rec) {
     recording_add(rec, wg_where(wg_gt_scalar(wg_matmul(h, dw), 0), wg_matmul(w, h), w), "a mask");
 }
 
-Test(sums, updates) { compare_plans(updates); }
-Test(sums, between) { compare_plans(between); }
+Test(terms, updates) { compare_plans(updates); }
+Test(terms, between) { compare_plans(between); }
 
 /* ---- what is planned ---- */
-
-static void expect_launches(wg_ctx *ctx, wg_tensor *t, uint64_t launches, uint64_t bytes, const char *what) {
-    wg_stats before, after;
-    wg_get_stats(ctx, &before);
-    cr_expect_eq(wg_eval(&t, 1), WG_OK, "%s: %s", what, wg_error(ctx));
-    wg_get_stats(ctx, &after);
-    cr_expect(after.launches - before.launches == launches && after.bytes_moved - before.bytes_moved == bytes,
-              "%s: %d launches, %d bytes; %d and %d expected", what, (int)(after.launches - before.launches),
-              (int)(after.bytes_moved - before.bytes_moved), (int)launches, (int)bytes);
-}
 
 /* Two results at once, beside a sum in one kernel, which a plan that gave up on all of them would not have. */
 static void expect_both(wg_ctx *ctx, wg_tensor *a, wg_tensor *b, uint64_t launches, const char *what) {
@@ -203,7 +193,7 @@ static wg_tensor *small_sum(wg_ctx *ctx, int64_t k, rng *r) {
 
 /* Wrong: results that others read are lost or moved; more products than a kernel has buffers for; operands stay for longer than
  * it saves. */
-Test(sums, launches) {
+Test(terms, launches) {
     wg_ctx *ctx = wg_open("null:cpu");
     rng r = rng_seed("sums", 5);
     WG_SCOPE(ctx) {

@@ -122,9 +122,8 @@ typedef struct wg_gemm_print {
     const char *name;   /* the kernel's; also the prefix of its helper functions */
     const char *params; /* its parameters; the last is the by-value struct named p */
     const char *args;   /* the same as arguments, such as "b0, b1, p" */
-    const char
-        *head; /* the kernel's own parameters, if they are others, and what it begins with to have those; else NULL */
-    const char *enter;
+    /* The kernel's own parameters, if they are others, and what it begins with to have those; else NULL. */
+    const char *head, *enter;
     int base; /* p.v[base + WG_GEMM_P_...] are this kernel's parameters */
     wg_gemm_operand operand[WG_GEMM_MAX_TERMS][2];
     wg_gemm_sum sum[2];  /* of each operand, of a product alone */

@@ -260,7 +260,7 @@ void wg_gemm_print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_pri
     wg_str take[2] = {{0}, {0}}, wait = {0};
     for (int o = 0; o < 2; o++)
         wg_gemm_print_sum_call(&take[o], print, o, &sums[o]);
-    const bool sum = text->terms > 1;
+    const bool several = text->terms > 1;
     const char *calc = wg_gemm_types[text->type].calc;
     char step[24];
     snprintf(step, sizeof step, ", h += %d", t.mr * t.panel);
@@ -280,8 +280,8 @@ void wg_gemm_print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_pri
         {'G', print->args, 0},
         {'B', block_k.s, 0},
         {'K', keep.s, 0},
-        {'H', sum ? ", *h = ph" : "", 0},
-        {'J', sum ? step : "", 0},
+        {'H', several ? ", *h = ph" : "", 0},
+        {'J', several ? step : "", 0},
         {'E', NULL, text->terms - 1},
         {'Z', NULL, t.block_m / t.mr * a_panel},
         {'I', NULL, a_panel},
@@ -302,7 +302,7 @@ void wg_gemm_print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_pri
         wg_gemm_print_sum_room(out, print, o, &sums[o]);
     wg_str_addf(out, "    GLOBAL %s *pc = (GLOBAL %s *)%s + p.v[%d] + GRP(0) * p.v[%d];\n", calc, calc, print->scratch,
                 print->base + WG_GEMM_P_SCRATCH_OFFSET, print->base + WG_GEMM_P_SCRATCH_STEP);
-    if (sum)
+    if (several)
         wg_str_addf(&wait, "        GLOBAL %s *ph = pc + p.v[%d] - block_m * block_n;\n", calc,
                     print->base + WG_GEMM_P_SCRATCH_STEP);
     wg_gemm_print_loops(out, text, print, &wait);
@@ -313,13 +313,13 @@ void wg_gemm_print_simd(wg_str *out, const wg_gemm_text *text, const wg_gemm_pri
     wg_gemm_expand(out, SIMD_MICRO, w);
     if (!text->row) {
         wg_gemm_expand(out, SIMD_EPILOGUE, w);
-        if (sum) wg_gemm_expand(out, SIMD_PART, w);
-        wg_gemm_expand(out, sum ? SIMD_LAST_SUM : SIMD_LAST, w);
+        if (several) wg_gemm_expand(out, SIMD_PART, w);
+        wg_gemm_expand(out, several ? SIMD_LAST_SUM : SIMD_LAST, w);
         wg_str_add(out, "                        }\n");
     }
     wg_gemm_expand(out, SIMD_NEXT, w);
     if (text->row) wg_gemm_expand(out, SIMD_ROWS, w);
-    wg_str_add(out, sum ? "    }\n    }\n}\n" : "    }\n}\n");
+    wg_str_add(out, several ? "    }\n    }\n}\n" : "    }\n}\n");
     for (int o = 0; o < 2; o++) {
         out->failed = out->failed || take[o].failed;
         wg_str_free(&take[o]);

@@ -115,7 +115,7 @@ static void print_along(wg_str *out, const wg_gemm_text *text, const wg_gemm_pri
 }
 
 void wg_gemm_print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_print *print) {
-    const bool sum = text->terms > 1;
+    const bool several = text->terms > 1;
     wg_str element[2] = {{0}, {0}}, along[2] = {{0}, {0}}, held = {0}, begin = {0}, take = {0};
     const int columns = text->row > 64 ? text->row : 64; /* of a tile of 4096 elements */
     for (int o = 0; o < 2; o++) {
@@ -138,7 +138,7 @@ void wg_gemm_print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_pri
         {'I', wg_str_text(&along[0]), 0},
         {'J', wg_str_text(&along[1]), 0},
         {'E', NULL, text->terms - 1},
-        {'H', sum ? ", held[r][c]" : "", 0},
+        {'H', several ? ", held[r][c]" : "", 0},
         {'S', print->local_args ? print->local_args : "", 0},
         {'W', NULL, columns},
         {'R', NULL, 64 * 64 / columns},
@@ -151,10 +151,10 @@ void wg_gemm_print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_pri
         wg_gemm_expand(out, "    LOCAL $M tile[64 * 64];\n", w);
         wg_str_add(out, print->local);
     }
-    if (sum) wg_gemm_expand(&held, SIMT_HELD, w);
+    if (several) wg_gemm_expand(&held, SIMT_HELD, w);
     wg_gemm_print_loops(out, text, print, &held);
     wg_gemm_expand(out, SIMT_BODY, w);
-    if (sum) {
+    if (several) {
         wg_gemm_expand(out, "        if (term < $E) {\n", w);
         wg_gemm_expand(out, SIMT_EPILOGUE, w);
         wg_gemm_expand(out, SIMT_PART, w);
@@ -162,7 +162,7 @@ void wg_gemm_print_simt(wg_str *out, const wg_gemm_text *text, const wg_gemm_pri
     }
     if (!text->row) wg_gemm_expand(out, SIMT_EPILOGUE, w);
     wg_gemm_expand(out, text->row ? SIMT_ROWS : SIMT_LAST, w);
-    wg_str_add(out, sum ? "        }\n    }\n    }\n}\n" : "    }\n}\n");
+    wg_str_add(out, several ? "        }\n    }\n    }\n}\n" : "    }\n}\n");
     out->failed = out->failed || begin.failed || take.failed;
     wg_str_free(&begin);
     wg_str_free(&take);

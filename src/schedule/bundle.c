@@ -14,18 +14,10 @@ enum { BUFFER_LIMIT = 10 };
 
 static bool same_ints(const int *a, const int *b, int n) { return memcmp(a, b, (size_t)n * sizeof *a) == 0; }
 
-/* 0 and -0 are two numbers in a text, NaN is one. */
-static bool same_number(double a, double b) {
-    uint64_t x, y;
-    memcpy(&x, &a, sizeof x);
-    memcpy(&y, &b, sizeof y);
-    return x == y;
-}
-
 static bool same_inst(const wg_inst *a, const wg_inst *b) {
     return a->prim == b->prim && a->dtype == b->dtype && a->level == b->level && a->stage == b->stage &&
            a->uniform == b->uniform && a->a == b->a && a->b == b->b && a->c == b->c && a->access == b->access &&
-           a->param == b->param && same_number(a->value, b->value);
+           a->param == b->param && wg_same_number(a->value, b->value);
 }
 
 static bool same_access(const wg_access *a, const wg_access *b) {

@@ -15,6 +15,8 @@
 #include "graph/expr.h"
 #include "graph/graph.h"
 
+#include <string.h>
+
 #define WG_LANES 16
 #define WG_STRIPS 64 /* of 16 columns each, that the simd form sums side by side */
 /* Work-items of a group in the simt form. */
@@ -57,6 +59,9 @@ typedef struct wg_inst {
     int param; /* SCALAR: its number; LOAD with index: the stride it is multiplied with; RANDOM: counter, then seed */
     double value; /* CONST */
 } wg_inst;
+
+/* Numbers of a text: 0 and -0 are two, NaN is one. */
+static inline bool wg_same_number(double a, double b) { return memcmp(&a, &b, sizeof a) == 0; }
 
 typedef struct wg_store {
     int inst, access;

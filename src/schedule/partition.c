@@ -385,9 +385,9 @@ static void settle_floats(wg_partition *p) {
 }
 
 bool wg_partition_make(const wg_problem *p, int limit, wg_form form, const wg_limits *limits, const bool *sink,
-                       const wg_joins *joins, wg_sums sums, wg_partition *out) {
+                       const wg_joins *joins, wg_terms terms, wg_partition *out) {
     *out = (wg_partition){
-        .problem = p, .limit = limit, .form = form, .limits = limits, .sink = sink, .joins = joins, .sums = sums};
+        .problem = p, .limit = limit, .form = form, .limits = limits, .sink = sink, .joins = joins, .terms = terms};
     out->places = wg_mem_alloc(p->ntasks * sizeof *out->places);
     out->leaf_recent = wg_mem_alloc(p->nleaves * sizeof *out->leaf_recent);
     if (!out->places || !out->leaf_recent || !wg_terms_begin(out)) {

@@ -106,7 +106,7 @@ typedef struct wg_place {
 
 /* Which products that are added up come together: all that save bytes by it, or those whose operands take no more bytes
  * meanwhile than the result would. */
-typedef enum wg_sums { WG_SUMS_NONE, WG_SUMS_IN_PLACE, WG_SUMS_ALL } wg_sums;
+typedef enum wg_terms { WG_TERMS_NONE, WG_TERMS_IN_PLACE, WG_TERMS_ALL } wg_terms;
 
 typedef struct wg_partition {
     const wg_problem *problem;
@@ -118,8 +118,8 @@ typedef struct wg_partition {
     size_t nparts, part_cap;
     int *readers;     /* one for each task: how many operands it is */
     int *last_reader; /* one for each task, then for each leaf: the last task that reads it, -1 */
-    wg_sums sums;
-    size_t nsums; /* products that came to others */
+    wg_terms terms;
+    size_t nmoved; /* products that came to others */
     wg_group *groups;
     size_t ngroups, group_cap;
     int limit; /* instructions of a kernel; 0: one op each */
@@ -134,7 +134,7 @@ typedef struct wg_partition {
  * which of them are stored by parts, or NULL. False when there is no memory. The result is freed either way by
  * wg_partition_free. */
 bool wg_partition_make(const wg_problem *p, int limit, wg_form form, const wg_limits *limits, const bool *sink,
-                       const wg_joins *joins, wg_sums sums, wg_partition *out);
+                       const wg_joins *joins, wg_terms terms, wg_partition *out);
 void wg_partition_free(wg_partition *p);
 
 /* Numbers the groups in the order they run: early ones first. order[i] is a group number. Returns how many there are: those

@@ -129,7 +129,7 @@ static wg_plan *plan_with(wg_planner *how, const bool *sink, wg_partition *part)
     int64_t largest = (int64_t)how->limits->max_alloc;
     how->too_large = false;
     bool ok =
-        wg_partition_make(how->problem, how->limit, how->form, how->limits, sink, how->joins, how->sums, part) && plan;
+        wg_partition_make(how->problem, how->limit, how->form, how->limits, sink, how->joins, how->terms, part) && plan;
     ok = ok && steps_of(plan, part, how->form, how->limits, &how->too_large) && wg_plan_memory(plan, part, largest) &&
          (how->limit == 0 || !how->share || wg_plan_share(plan, part, how->form, how->limits));
     for (int i = 0; ok && i < plan->nsteps; i += plan->steps[i].bundle) {
@@ -143,31 +143,31 @@ static wg_plan *plan_with(wg_planner *how, const bool *sink, wg_partition *part)
 }
 
 /* Whether products added up in one kernel make a plan cheaper than it is without, and no larger. */
-static bool sums_pay(const wg_plan *plan, const wg_plan *without) {
+static bool terms_pay(const wg_plan *plan, const wg_plan *without) {
     return wg_plan_bytes(plan) <= wg_plan_bytes(without) && wg_plan_price(plan) <= wg_plan_price(without);
 }
 
 /* The plan with as many of them as pay. */
-static wg_plan *plan_sums(wg_planner *how, wg_partition *part) {
-    how->sums = how->limit > 0 ? WG_SUMS_ALL : WG_SUMS_NONE;
+static wg_plan *plan_terms(wg_planner *how, wg_partition *part) {
+    how->terms = how->limit > 0 ? WG_TERMS_ALL : WG_TERMS_NONE;
     wg_plan *plan = plan_with(how, NULL, part);
-    if (how->limit == 0 || (plan ? part->nsums == 0 : !how->too_large)) {
+    if (how->limit == 0 || (plan ? part->nmoved == 0 : !how->too_large)) {
         return plan;
     }
     wg_partition other;
-    how->sums = WG_SUMS_NONE;
+    how->terms = WG_TERMS_NONE;
     wg_plan *without = plan_with(how, NULL, &other);
-    for (wg_sums sums = WG_SUMS_ALL; sums > WG_SUMS_NONE; sums--) {
-        if (plan && (!without || sums_pay(plan, without))) {
+    for (wg_terms terms = WG_TERMS_ALL; terms > WG_TERMS_NONE; terms--) {
+        if (plan && (!without || terms_pay(plan, without))) {
             wg_plan_free(without);
             wg_partition_free(&other);
-            how->sums = sums;
+            how->terms = terms;
             return plan;
         }
         wg_plan_free(plan);
         wg_partition_free(part);
-        how->sums = sums - 1;
-        plan = sums > WG_SUMS_IN_PLACE ? plan_with(how, NULL, part) : NULL;
+        how->terms = terms - 1;
+        plan = terms > WG_TERMS_IN_PLACE ? plan_with(how, NULL, part) : NULL;
     }
     *part = other;
     return without;
@@ -182,7 +182,7 @@ wg_plan *wg_plan_make(const wg_problem *p, bool fuse, wg_form form, const wg_lim
                       .share = p->ntasks <= SHORT};
     for (;; how.limit /= 4) {
         wg_partition part;
-        wg_plan *plan = plan_sums(&how, &part);
+        wg_plan *plan = plan_terms(&how, &part);
         if (plan && fuse) {
             return wg_plan_sink(&how, plan, &part);
         }

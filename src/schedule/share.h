@@ -1,6 +1,7 @@
 /*
  * Steps that share a launch. A bundle does the same to many sets of tensors (bundle.c); a chain puts small steps before or
- * behind a large one (chain.c); a product brings sums of its operands with it (sums.c). Steps move together only where the plan's memory does not grow by it.
+ * behind a large one (chain.c); a product brings sums of its operands with it (sums.c). Steps move together only where the
+ * plan's memory does not grow by it.
  */
 #ifndef WG_SCHEDULE_SHARE_H
 #define WG_SCHEDULE_SHARE_H

@@ -104,8 +104,8 @@ static int add_candidates(const wg_partition *part, int *chain, bool *refused) {
 typedef struct search {
     wg_planner *how;
     size_t ntasks;
-    int *
-        chain; /* what the search has come to: the map, or itself if a product, and 1, that a task sinks with; 0: it does not */
+    /* What the search has come to: the map, or itself if a product, and 1, that a task sinks with; 0: it does not. */
+    int *chain;
     bool *sink;    /* the same for the planner */
     bool *refused; /* scratch */
     wg_plan *plan; /* made with it */

@@ -19,7 +19,7 @@ struct wg_planner {
     wg_form form;
     const wg_limits *limits;
     const wg_joins *joins; /* which are stored by parts, NULL: none */
-    wg_sums sums;
+    wg_terms terms;
     bool share;     /* steps that can share a launch are brought together */
     bool too_large; /* the last plan failed because a group fits no kernel */
 };

@@ -62,14 +62,6 @@ static where of_product(const wg_step *s, int k) {
 
 /* ---- what is summed --------------------------------------------------------------------------------------------------- */
 
-/* 0 and -0 are two numbers, NaN is one. */
-static bool same_number(double a, double b) {
-    uint64_t x, y;
-    memcpy(&x, &a, sizeof x);
-    memcpy(&y, &b, sizeof y);
-    return x == y;
-}
-
 static bool same_scalar(const wg_argument *a, const wg_argument *b) {
     return a->kind == b->kind && a->dtype == b->dtype && a->index == b->index && a->value == b->value;
 }
@@ -78,7 +70,7 @@ static bool same_scalar(const wg_argument *a, const wg_argument *b) {
  * WG_PROLOGUE_CHEAP. */
 static bool same_value(const wg_lowered *sum, int i, const wg_lowered *product, int k, int j) {
     const wg_inst *a = &sum->loop.inst[i], *b = &product->make[k].inst[j];
-    if (a->prim != b->prim || a->dtype != b->dtype || !same_number(a->value, b->value)) {
+    if (a->prim != b->prim || a->dtype != b->dtype || !wg_same_number(a->value, b->value)) {
         return false;
     }
     if (a->prim == WG_P_LOAD) {

@@ -189,7 +189,7 @@ static bool pays(const wg_partition *p, const wg_group *from, const wg_group *in
     wg_product m;
     wg_terms_describe(p->problem, from, from->nmore, &m);
     *gain = from->gain + 3 * bytes + WG_LAUNCH_TOLL; /* written, read, kept meanwhile */
-    int64_t most = p->sums == WG_SUMS_IN_PLACE ? bytes : *gain;
+    int64_t most = p->terms == WG_TERMS_IN_PLACE ? bytes : *gain;
     return held_bytes(p, from, wg_terms_task(into, 0)) <= most && !loses_width(p, from, &m, bytes);
 }
 
@@ -246,12 +246,12 @@ static void move(wg_partition *p, int from, int into, int64_t gain) {
         place->group = place->group == from ? into : place->group;
         place->recent = place->recent == from ? into : place->recent;
     }
-    p->nsums++;
+    p->nmoved++;
 }
 
 void wg_terms_bring(wg_partition *p, int group, int task, const wg_place_demand *d) {
     const wg_task *t = &p->problem->tasks[task];
-    for (int k = 0; p->sums && k < t->node->nin; k++) {
+    for (int k = 0; p->terms && k < t->node->nin; k++) {
         int ref = t->in[k].ref, from = ref < 0 ? -1 : p->places[ref].group;
         const wg_group *g = &p->groups[group];
         /* A float of one number is computed once for the kernel, before there is any product. One that is made of a product

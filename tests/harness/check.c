@@ -287,3 +287,12 @@ wg_stats stats_of(wg_ctx *ctx) {
     return s;
 }
 uint64_t stat_launches(wg_ctx *ctx) { return stats_of(ctx).launches; }
+
+void expect_launches(wg_ctx *ctx, wg_tensor *t, uint64_t launches, uint64_t bytes, const char *what) {
+    wg_stats before = stats_of(ctx);
+    cr_expect_eq(wg_eval(&t, 1), WG_OK, "%s: %s", what, wg_error(ctx));
+    wg_stats after = stats_of(ctx);
+    cr_expect(after.launches - before.launches == launches && after.bytes_moved - before.bytes_moved == bytes,
+              "%s: %d launches, %d bytes; %d and %d expected", what, (int)(after.launches - before.launches),
+              (int)(after.bytes_moved - before.bytes_moved), (int)launches, (int)bytes);
+}

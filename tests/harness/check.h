@@ -62,5 +62,7 @@ int batch_compared(const batch *b);
 
 uint64_t stat_launches(wg_ctx *ctx);
 wg_stats stats_of(wg_ctx *ctx);
+/* Demanding t takes so many launches, which move so many bytes. */
+void expect_launches(wg_ctx *ctx, wg_tensor *t, uint64_t launches, uint64_t bytes, const char *what);
 
 #endif
