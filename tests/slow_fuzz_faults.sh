@@ -15,7 +15,7 @@ command -v ninja >/dev/null && options+=(-G Ninja)
 failed=0
 
 build() { cmake --build "$work/build" --target fuzz -j2 >"$work/build.log" 2>&1 || { tail -40 "$work/build.log"; exit 1; }; }
-fuzz() { timeout 300 "$work/build/tests/fuzz" --device host --seed 1 --count "$1" --no-shrink 2>&1; }
+fuzz() { "$work/build/tests/fuzz" --device host --seed 1 --count "$1" --no-shrink 2>&1; }
 
 # fault NAME FILE TEXT INSTEAD [GRAPHS]: plants it, looks for it, takes it out again.
 fault() {
@@ -37,8 +37,7 @@ fault() {
         echo "FAIL $1: not found within ${5:-1000} graphs"
         failed=1
         ;;
-    124) echo "ok   $1: no end to it within 300 s" ;; # a plan without an order can keep the planner busy
-    *) echo "ok   $1: $(tr '\r' '\n' <"$work/report" | grep -m1 -E 'differs|crashed')" ;;
+    *) echo "ok   $1: $(tr '\r' '\n' <"$work/report" | grep -m1 -E 'differs|crashed|no end')" ;;
     esac
     cp "$work/saved" "$file"
 }

@@ -129,11 +129,14 @@ static bool sums_operand(const wg_step *s, int sum, const wg_step *product, int 
 
 /* ---- which steps ------------------------------------------------------------------------------------------------------ */
 
+static bool of_library(const wg_mover *m, const wg_step *product) {
+    return m->limits->gemm_library && wg_dtype_is_float((wg_dtype)product->l.loop.inst[0].dtype);
+}
+
 /* Products that a library computes take nothing along, nor do those whose tiles are as wide as their rows. */
 static bool can_take_along(const wg_mover *m, const wg_step *p) {
-    bool apart = m->limits->gemm_library && wg_dtype_is_float((wg_dtype)p->l.loop.inst[0].dtype);
     return p->kind == WG_GROUP_MATMUL && p->bundle > 0 && p->l.results > 0 && p->l.nmore == 0 && p->product.rank == 0 &&
-           !apart && p->l.loop.mode != WG_LOOP_ROWS;
+           p->l.loop.mode != WG_LOOP_ROWS && !of_library(m, p);
 }
 
 static bool takes_already(const wg_step *p, int k) {

@@ -4,7 +4,8 @@
  *     fuzz [--device host] [--seed 1] [--count 1000] [--seconds 0] [--replay FILE] [--print] [--no-shrink] [--out FILE]
  *
  * Graph number i of a run has the seed --seed + i. The first one that differs from op-by-op execution is made small,
- * printed, written to --out, and ends the run with status 1.
+ * printed, written to --out, and ends the run with status 1. A crash, or a block of graphs without an end, ends it with
+ * another status and the seed that the block begins with.
  */
 #include "session.h"
 
@@ -13,11 +14,16 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What a block of graphs may take, in seconds: in the interpreter it takes a hundredth of one, elsewhere compilers are at work. */
+enum { PATIENCE_HOST = 60, PATIENCE = 3600 };
+
 static volatile uint64_t current_seed;
 
-/* A crash says where: the rest is a matter of running that seed again. */
-static void crashed(int signal) {
-    char text[80] = "fuzz: crashed in the block of graphs from seed ";
+/* The rest is a matter of running that seed again. */
+static void lost(int signal) {
+    char text[80] = "";
+    strcpy(text, signal == SIGALRM ? "fuzz: no end to the block of graphs from seed "
+                                   : "fuzz: crashed in the block of graphs from seed ");
     size_t n = strlen(text);
     char digits[24];
     int k = 0;
@@ -35,13 +41,14 @@ static void crashed(int signal) {
 }
 
 /* On a stack of its own, since a stack that is full is one way to crash. */
-static void watch_crashes(void) {
+static void watch(void) {
     static char room[1 << 16];
     stack_t stack = {.ss_sp = room, .ss_size = sizeof room};
-    struct sigaction action = {.sa_handler = crashed, .sa_flags = SA_ONSTACK | SA_NODEFER};
+    struct sigaction action = {.sa_handler = lost, .sa_flags = SA_ONSTACK | SA_NODEFER};
     sigaltstack(&stack, NULL);
     sigaction(SIGSEGV, &action, NULL);
     sigaction(SIGABRT, &action, NULL);
+    sigaction(SIGALRM, &action, NULL);
 }
 
 static void progress(const fuzz_session *s) {
@@ -123,6 +130,7 @@ int main(int argc, char **argv) {
         return replay(file, s.device);
     }
     s.profile = strcmp(s.device, "host") == 0 ? FUZZ_WIDE : FUZZ_FEW;
+    s.patience = s.profile == FUZZ_WIDE ? PATIENCE_HOST : PATIENCE;
     if (print) {
         fuzz_program p = {0};
         fuzz_generate(&p, s.seed, s.profile);
@@ -130,7 +138,7 @@ int main(int argc, char **argv) {
         fuzz_program_free(&p);
         return 0;
     }
-    watch_crashes();
+    watch();
     if (!fuzz_session_run(&s)) {
         report(&s, out);
         return 1;

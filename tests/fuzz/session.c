@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Graphs that share contexts, so that pools and plan caches are not new, nor kernels where they have to be compiled; one
  * block in eight is compared unfused too. */
@@ -49,7 +50,9 @@ bool fuzz_session_run(fuzz_session *s) {
         for (uint64_t i = 0; i < n; i++) {
             fuzz_generate(&block, s->next_seed + i, s->profile);
         }
+        alarm(s->patience);
         same = fuzz_same(&block, s->device, unfused, s->why);
+        alarm(0);
         if (!same) {
             locate(s, n, unfused);
             break;

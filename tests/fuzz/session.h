@@ -12,6 +12,7 @@ typedef struct fuzz_session {
     const char *device;
     uint64_t seed, count; /* count 0: for the time alone */
     double seconds;       /* 0: for the count alone */
+    unsigned patience;    /* seconds a block may take before SIGALRM; 0: as long as it likes */
     fuzz_profile profile;
     bool shrink;
     void (*progress)(const struct fuzz_session *s); /* before each block; NULL for none */

@@ -49,6 +49,8 @@ bool cd_opencl_open(void) {
         return true;
     }
     setenv("POCL_DEVICES", "pthread basic", 0); /* as the OpenCL backend does */
+    /* Compiling is what costs here: once for work-groups of any size, not once for each size. */
+    setenv("POCL_WORK_GROUP_SPECIALIZATION", "0", 0);
     st.device = choose();
     cl_int code = CL_DEVICE_NOT_FOUND;
     st.context = st.device ? clCreateContext(NULL, 1, &st.device, NULL, NULL, &code) : NULL;
