@@ -163,27 +163,27 @@ Test(plan, micro_batches_do_not_interleave) {
         }
     }
     expect_plan(ctx, "two batches",
-                "10 launches, 4096 bytes: 512 kept, arena 3584\n"
+                "10 launches, 3072 bytes: 512 kept, arena 2560\n"
                 "  1 matmul 32x8x8: matmul+tanh\n"
                 "      x0 x1 -> t1[0+1024]\n"
                 "  2 matmul 32x8x8: matmul+mul_scalar+ones+mul\n"
                 "      t1[0+1024] x2 -> t5[1024+1024]\n"
-                "  3 matmul 32x8x8: matmul+square+rsub_scalar+mul\n"
-                "      t5[1024+1024] x2 t1[0+1024] -> t10[2048+1024]\n"
-                "  4 matmul 8x32x8: matmul\n"
-                "      t5[1024+1024] t1[0+1024] -> t7[3072+256]\n"
+                "  3 matmul 8x32x8: matmul\n"
+                "      t5[1024+1024] t1[0+1024] -> t7[2048+256]\n"
+                "  4 matmul 32x8x8: matmul+square+rsub_scalar+mul\n"
+                "      t5[1024+1024] x2 t1[0+1024] -> t10[0+1024]\n"
                 "  5 matmul 8x32x8: matmul\n"
-                "      t10[2048+1024] x0 -> t11[3328+256]\n"
+                "      t10[0+1024] x0 -> t11[2304+256]\n"
                 "  6 matmul 32x8x8: matmul+tanh\n"
                 "      x3 x1 -> t13[0+1024]\n"
                 "  7 matmul 32x8x8: matmul+mul_scalar+ones+mul\n"
                 "      t13[0+1024] x2 -> t17[1024+1024]\n"
-                "  8 matmul 32x8x8: matmul+square+rsub_scalar+mul\n"
-                "      t17[1024+1024] x2 t13[0+1024] -> t22[2048+1024]\n"
-                "  9 matmul 8x32x8: matmul+add\n"
-                "      t17[1024+1024] t13[0+1024] t7[3072+256] -> k24\n"
+                "  8 matmul 8x32x8: matmul+add\n"
+                "      t17[1024+1024] t13[0+1024] t7[2048+256] -> k24\n"
+                "  9 matmul 32x8x8: matmul+square+rsub_scalar+mul\n"
+                "      t17[1024+1024] x2 t13[0+1024] -> t22[0+1024]\n"
                 " 10 matmul 8x32x8: matmul+add\n"
-                "      t22[2048+1024] x3 t11[3328+256] -> k25\n");
+                "      t22[0+1024] x3 t11[2304+256] -> k25\n");
     wg_close(ctx);
 }
 

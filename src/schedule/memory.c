@@ -30,8 +30,9 @@ static bool store_follows_loads(const wg_loop *loop, const wg_store *s) {
     if (loop->mode == WG_LOOP_MAP) {
         return true;
     }
+    /* An element that the last stage stores was loaded there, and before that in stages whose sums are done. */
     if (!a->by_row) {
-        return loop->nstages == 1;
+        return loop->inst[s->inst].stage + 1 == loop->nstages;
     }
     /* A row's results are stored by one work-item for a group that loads together: only after a sum's barrier. */
     return loop->mode == WG_LOOP_COLUMNS || loop->inst[s->inst].stage > 0;

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "schedule/geometry.h"
 #include "schedule/memory.h"
+#include "schedule/order.h"
 #include "schedule/share.h"
 #include "schedule/sink.h"
 #include "schedule/terms.h"
@@ -131,7 +132,8 @@ static wg_plan *plan_with(wg_planner *how, const bool *sink, wg_partition *part)
     bool ok =
         wg_partition_make(how->problem, how->limit, how->form, how->limits, sink, how->joins, how->terms, part) && plan;
     ok = ok && steps_of(plan, part, how->form, how->limits, &how->too_large) && wg_plan_memory(plan, part, largest) &&
-         (how->limit == 0 || !how->share || wg_plan_share(plan, part, how->form, how->limits));
+         (how->limit == 0 || !how->share || wg_plan_share(plan, part, how->form, how->limits)) &&
+         (how->limit == 0 || !how->last || wg_plan_order(plan, part, how->limits));
     for (int i = 0; ok && i < plan->nsteps; i += plan->steps[i].bundle) {
         plan->nlaunches++;
     }

@@ -185,7 +185,8 @@ static void take_back(search *s) {
     }
 }
 
-/* Long plans are looked for without shared launches, which take time to find, and made once more with them. */
+/* What takes time to find, shared launches of long plans and a better order, is looked for in the plan that was chosen: it is
+ * made once more. */
 wg_plan *wg_plan_sink(wg_planner *how, wg_plan *plan, wg_partition *part) {
     size_t n = part->problem->ntasks;
     search s = {.how = how,
@@ -213,13 +214,11 @@ wg_plan *wg_plan_sink(wg_planner *how, wg_plan *plan, wg_partition *part) {
     if (n <= LONG && wg_joins_find(how->problem, &joins)) {
         plan = wg_plan_join(how, plan, sunk, &joins);
     }
-    if (!how->share) {
-        how->share = true;
-        wg_plan *last = how->make(how, sunk, part);
-        wg_partition_free(part);
-        wg_plan_free(last ? plan : NULL);
-        plan = last ? last : plan;
-    }
+    how->share = how->last = true;
+    wg_plan *last = how->make(how, sunk, part);
+    wg_partition_free(part);
+    wg_plan_free(last ? plan : NULL);
+    plan = last ? last : plan;
     wg_mem_free(s.chain);
     wg_mem_free(s.sink);
     wg_mem_free(s.refused);

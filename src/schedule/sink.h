@@ -21,6 +21,7 @@ struct wg_planner {
     const wg_joins *joins; /* which are stored by parts, NULL: none */
     wg_terms terms;
     bool share;     /* steps that can share a launch are brought together */
+    bool last;      /* the plan that will run: launches are put in order */
     bool too_large; /* the last plan failed because a group fits no kernel */
 };
 
