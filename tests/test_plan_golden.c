@@ -48,6 +48,25 @@ Test(plan, a_chain) {
     wg_close(ctx);
 }
 
+/* Its last pass stores an element where it was loaded, and nobody loads it after that: bytes that die can be its own. */
+Test(plan, a_row_over_what_it_reads) {
+    wg_ctx *ctx = open_null("null:gpu");
+    wg_tensor *x = given(ctx, WG_SHAPE(4, 200)), *w = given(ctx, WG_SHAPE(200, 200));
+    WG_SCOPE(ctx) {
+        wg_tensor *y = wg_matmul(wg_sin(wg_softmax(wg_matmul(x, w), -1)), w);
+        wg_eval(&y, 1);
+        expect_plan(ctx, "softmax of a product",
+                    "3 launches, 6528 bytes: 3200 kept, arena 3328\n"
+                    "  1 matmul 4x200x200: matmul\n"
+                    "      x0 x1 -> t0[0+3200]\n"
+                    "  2 rows 4 of 200: amax+sub+exp+sum+div+sin\n"
+                    "      t0[0+3200] -> t6[0+3200]\n"
+                    "  3 matmul 4x200x200: matmul\n"
+                    "      t6[0+3200] x1 -> k7\n");
+    }
+    wg_close(ctx);
+}
+
 /* Softmax over rows: three passes over a row in one launch. */
 Test(plan, softmax_is_one_launch) {
     wg_ctx *ctx = open_null("null:gpu");
