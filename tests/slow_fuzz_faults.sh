@@ -71,7 +71,7 @@ fault "an in-place write under a later reader" src/schedule/memory.c \
 fault "an in-place write at another address than is read" src/schedule/memory.c \
     '!stores_at(&step->l, out_buffer, &loop->access[in->access])' 'false'
 fault "an in-place write before the row's last stage reads" src/schedule/memory.c \
-    'return loop->inst[s->inst].stage + 1 == loop->nstages' 'return true' 5000
+    'loop->inst[s->inst].stage + 1 == loop->nstages &&' 'true ||' 5000
 fault "an operand made in place: a view of it begins elsewhere" src/tensor/view.c \
     'out->offset += r[i].last * r[i].stride;' ''
 fault "an operand made in place: a view of it runs over the end of a dim" src/tensor/view.c \

@@ -2,12 +2,6 @@
 #include "base/alloc.h"
 #include "codegen/text.h"
 
-static bool dear(const wg_loop *loop, const wg_inst *in) {
-    const wg_inst *made = in->prim == WG_P_ROUND_F16 || in->prim == WG_P_ROUND_BF16 ? &loop->inst[in->a] : in;
-    return in->level == WG_LEVEL_ELEM &&
-           ((made->prim >= WG_P_POW && made->prim <= WG_P_ERF) || made->prim == WG_P_RANDOM);
-}
-
 /* Whether memory of a dtype gives back what was put there. */
 static bool holds(uint8_t dtype, const wg_inst *value) {
     return dtype == WG_F16    ? value->exact & WG_EXACT_F16
@@ -46,7 +40,7 @@ void wg_text_find_stash(wg_text *t) {
             }
         }
         /* The place is taken for good in the last loop that needs the value: no later one reads it back. */
-        int store = last > first && dear(loop, &loop->inst[i]) ? place_for(t, &loop->inst[i], last) : -1;
+        int store = last > first && wg_inst_is_dear(loop, i) ? place_for(t, &loop->inst[i], last) : -1;
         if (store >= 0) {
             t->stash = i;
             t->stash_store = store;

@@ -102,4 +102,8 @@ typedef struct wg_loop {
     wg_store *store;
 } wg_loop;
 
+/* Whether what an instruction makes of elements is so dear that a later loop over the row does not make it again: it waits in the
+ * place of a result. In lowered.c. */
+bool wg_inst_is_dear(const wg_loop *loop, int inst);
+
 #endif

@@ -44,6 +44,13 @@ int wg_lower_own_buffer(wg_lowered *l, int slot, wg_dtype dtype, bool written) {
     return l->nbuffers++;
 }
 
+bool wg_inst_is_dear(const wg_loop *loop, int inst) {
+    const wg_inst *in = &loop->inst[inst];
+    const wg_inst *made = in->prim == WG_P_ROUND_F16 || in->prim == WG_P_ROUND_BF16 ? &loop->inst[in->a] : in;
+    return in->level == WG_LEVEL_ELEM &&
+           ((made->prim >= WG_P_POW && made->prim <= WG_P_ERF) || made->prim == WG_P_RANDOM);
+}
+
 static void free_loop(wg_loop *loop) {
     wg_mem_free(loop->inst);
     wg_mem_free(loop->access);

@@ -23,6 +23,15 @@ static bool same_address(const wg_lowered *l, const wg_access *a, const wg_acces
     return same;
 }
 
+static bool any_dear_before(const wg_loop *loop, int stage) {
+    for (int i = 0; i < loop->ninsts; i++) {
+        if (loop->inst[i].stage < stage && wg_inst_is_dear(loop, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Whether the step may store at an address that it also loads from: the work-item that stores an element is the one
  * that loaded it, and nobody loads it later. */
 static bool store_follows_loads(const wg_loop *loop, const wg_store *s) {
@@ -30,9 +39,10 @@ static bool store_follows_loads(const wg_loop *loop, const wg_store *s) {
     if (loop->mode == WG_LOOP_MAP) {
         return true;
     }
-    /* An element that the last stage stores was loaded there, and before that in stages whose sums are done. */
+    /* An element that the last stage stores was loaded there, and before that in stages whose sums are done. But a dear value
+     * of an earlier stage may wait in its place: see stash.c. */
     if (!a->by_row) {
-        return loop->inst[s->inst].stage + 1 == loop->nstages;
+        return loop->inst[s->inst].stage + 1 == loop->nstages && !any_dear_before(loop, loop->nstages - 1);
     }
     /* A row's results are stored by one work-item for a group that loads together: only after a sum's barrier. */
     return loop->mode == WG_LOOP_COLUMNS || loop->inst[s->inst].stage > 0;
