@@ -1,6 +1,7 @@
 /* label: ops */
 /* timeout: 1500 */
 /* host: too */
+/* double: slow */
 /*
  * Every op of the table against its float64 or integer reference: special values, sizes, broadcasting, strided operands,
  * empty and scalar tensors, all dtypes and their promotion.

@@ -240,3 +240,34 @@ Test(residual, matmul_and_its_own_operand) {
     }
     close_ok(ctx);
 }
+
+/* ---- rows ---- */
+
+enum { ROW = 300, ROWS = 3 };
+
+/* sin(h softmax(h)) of h = x w, and that times w: read as it is made, or in one plan. */
+static void rows(wg_ctx *ctx, wg_tensor *x, wg_tensor *w, bool at_once, float *out) {
+    WG_SCOPE(ctx) {
+        wg_tensor *h = wg_matmul(x, w);
+        cr_expect(at_once || wg_data(h));
+        wg_tensor *soft = wg_softmax(h, -1);
+        cr_expect(at_once || wg_data(soft));
+        wg_tensor *seen = wg_sin(wg_mul(h, soft));
+        cr_expect(at_once || wg_data(seen));
+        cr_expect_eq(wg_read(wg_matmul(seen, w), out, ROWS * ROW * sizeof *out), WG_OK, "%s", wg_error(ctx));
+    }
+}
+
+/* Wrong: the rows' result lies over h, which dies in that kernel; an exp that waits in the result's place is then there before h is
+ * loaded for the last time. */
+Test(rows, over_what_they_read) {
+    wg_ctx *ctx = open_ctx();
+    rng r = rng_seed("rows", 1);
+    wg_tensor *x = input_make(ctx, WG_F32, WG_SHAPE(ROWS, ROW), LAY_CONTIGUOUS, DOM_ANY, &r).t;
+    wg_tensor *w = input_make(ctx, WG_F32, WG_SHAPE(ROW, ROW), LAY_CONTIGUOUS, DOM_ANY, &r).t;
+    static float want[ROWS * ROW], got[ROWS * ROW];
+    rows(ctx, x, w, false, want);
+    rows(ctx, x, w, true, got);
+    expect_same_bits(got, want, WG_F32, ROWS * ROW, "sin(h softmax(h))");
+    close_ok(ctx);
+}
