@@ -100,6 +100,7 @@ bool wg_join_place(wg_partition *p, int task) {
         last = last < 0 || wg_place_order(p, group) > wg_place_order(p, last) ? group : last;
     }
     p->places[task].group = last;
-    p->places[task].stored = p->places[task].stored || some; /* by its parts, even if all readers come to make it again */
+    /* Its parts are stored even if all who read it come to make them again. */
+    p->places[task].stored = p->places[task].stored || some;
     return some;
 }

@@ -66,40 +66,24 @@ static double pressure_of(orderer *o) {
     return pressure;
 }
 
-/* Puts the launch at j before that at i, or (i > j) behind it. */
-static int move(orderer *o, int j, int i) {
+/* Puts the n steps at `from` where they begin at `to`; those between make way. */
+static void shift(orderer *o, int from, int to, int n) {
     wg_step *steps = o->plan->steps;
-    int n = steps[j].bundle;
-    memcpy(o->was, steps + j, (size_t)n * sizeof *steps);
-    if (i < j) {
-        memmove(steps + i + n, steps + i, (size_t)(j - i) * sizeof *steps);
+    memcpy(o->was, steps + from, (size_t)n * sizeof *steps);
+    if (to < from) {
+        memmove(steps + to + n, steps + to, (size_t)(from - to) * sizeof *steps);
     } else {
-        int end = i + steps[i].bundle;
-        memmove(steps + j, steps + j + n, (size_t)(end - j - n) * sizeof *steps);
-        i = end - n;
+        memmove(steps + from, steps + from + n, (size_t)(to - from) * sizeof *steps);
     }
-    memcpy(steps + i, o->was, (size_t)n * sizeof *steps);
-    return i;
-}
-
-/* Takes it back: the launch that is at i now came from j. */
-static void move_back(orderer *o, int j, int i) {
-    wg_step *steps = o->plan->steps;
-    int n = steps[i].bundle;
-    memcpy(o->was, steps + i, (size_t)n * sizeof *steps);
-    if (i < j) {
-        memmove(steps + i, steps + i + n, (size_t)(j - i) * sizeof *steps);
-    } else {
-        memmove(steps + j + n, steps + j, (size_t)(i - j) * sizeof *steps);
-    }
-    memcpy(steps + j, o->was, (size_t)n * sizeof *steps);
+    memcpy(steps + to, o->was, (size_t)n * sizeof *steps);
 }
 
 static bool lay_out(orderer *o) { return wg_plan_memory(o->plan, o->part, (int64_t)o->limits->max_alloc); }
 
-/* Tries the launch at j at the place of that at i; *best is where it is best so far. */
+/* Tries the launch at j before that at i, or (i > j) behind it; *best is where it begins at best so far. */
 static bool consider(orderer *o, int j, int i, int *best) {
-    int at = move(o, j, i);
+    int n = o->plan->steps[j].bundle, at = i < j ? i : i + o->plan->steps[i].bundle - n;
+    shift(o, j, at, n);
     o->budget -= o->plan->nsteps;
     bool ok = lay_out(o);
     if (ok) {
@@ -108,10 +92,10 @@ static bool consider(orderer *o, int j, int i, int *best) {
         if (bytes <= o->bytes && pressure < o->pressure && o->plan->kept_bytes <= o->kept) {
             o->pressure = pressure;
             o->bytes = bytes;
-            *best = i;
+            *best = at;
         }
     }
-    move_back(o, j, at);
+    shift(o, at, j, n);
     return ok;
 }
 
@@ -135,7 +119,7 @@ static bool find_place(orderer *o, int *at, bool *moved) {
         ok = consider(o, j, i, &best);
     }
     if (ok && best != j) {
-        move(o, j, best);
+        shift(o, j, best, n);
         *moved = true;
     }
     *at = best > j ? j : j + n;
