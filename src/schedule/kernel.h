@@ -61,7 +61,12 @@ typedef struct wg_inst {
 } wg_inst;
 
 /* Numbers of a text: 0 and -0 are two, NaN is one. */
-static inline bool wg_same_number(double a, double b) { return memcmp(&a, &b, sizeof a) == 0; }
+static inline bool wg_same_number(double a, double b) {
+    uint64_t x, y;
+    memcpy(&x, &a, sizeof x);
+    memcpy(&y, &b, sizeof y);
+    return x == y;
+}
 
 typedef struct wg_store {
     int inst, access;
