@@ -1,6 +1,7 @@
 /* label: unit */
 /* timeout: 240 */
 /* host: too */
+/* double: optimised */
 /*
  * Traces and times on the device: files that are JSON to the last byte and say what ran; kernels timed by the device's own
  * clock; what cannot be written; and a forked child, which has no business in its parent's file.

@@ -6,7 +6,7 @@
 #include <CL/cl.h>
 #include <stdbool.h>
 
-#define CD_OPENCL_OPTIONS "-w -cl-std=CL1.2 -cl-kernel-arg-info -cl-fp32-correctly-rounded-divide-sqrt -cl-opt-disable"
+#define CD_OPENCL_OPTIONS "-w -cl-std=CL1.2 -cl-kernel-arg-info -cl-fp32-correctly-rounded-divide-sqrt"
 
 /* kept.c: a program that was built from this text in another process, NULL if there is none; and keeping
  * one, if there is a place for it. */
