@@ -3,6 +3,7 @@
  * linear layer's bias is such a one, beside the gradient of its weight.
  */
 #include "schedule/mover.h"
+#include "schedule/terms.h"
 #include "tensor/dtype.h"
 
 #include <string.h>
@@ -133,15 +134,11 @@ static bool of_library(const wg_mover *m, const wg_step *product) {
     return m->limits->gemm_library && wg_dtype_is_float((wg_dtype)product->l.loop.inst[0].dtype);
 }
 
-/* On a GPU a tile of 64-bit sums leaves no registers for others. */
-static bool fills_registers(const wg_mover *m, const wg_step *product) {
-    return m->form == WG_SIMT && wg_dtype_size((wg_dtype)product->l.loop.inst[0].dtype) == 8;
-}
-
 /* Products that a library computes take nothing along, nor do those whose tiles are as wide as their rows. */
 static bool can_take_along(const wg_mover *m, const wg_step *p) {
     return p->kind == WG_GROUP_MATMUL && p->bundle > 0 && p->l.results > 0 && p->l.nmore == 0 && p->product.rank == 0 &&
-           p->l.loop.mode != WG_LOOP_ROWS && !of_library(m, p) && !fills_registers(m, p);
+           p->l.loop.mode != WG_LOOP_ROWS && !of_library(m, p) &&
+           !wg_product_fills_registers(m->form, (wg_dtype)p->l.loop.inst[0].dtype);
 }
 
 static bool takes_already(const wg_step *p, int k) {

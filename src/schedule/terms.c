@@ -165,6 +165,8 @@ static bool have_room(const wg_partition *p, const wg_group *a, const wg_group *
            reads <= wg_place_read_limit(&joined);
 }
 
+bool wg_product_fills_registers(wg_form form, wg_dtype dtype) { return form == WG_SIMT && wg_dtype_size(dtype) > 4; }
+
 /* Whether registers of the products' type hold what a task comes to. */
 static bool has_type(const wg_partition *p, const wg_group *g, int task) {
     const wg_node *first = p->problem->tasks[wg_terms_task(g, 0)].node, *n = p->problem->tasks[task].node;
@@ -176,7 +178,7 @@ static bool has_type(const wg_partition *p, const wg_group *g, int task) {
 static bool can_wait(const wg_partition *p, const wg_group *a, const wg_group *b, const wg_task *t, int k) {
     const wg_node *first = p->problem->tasks[wg_terms_task(a, 0)].node, *n = p->problem->tasks[t->in[k].ref].node;
     wg_view w;
-    if (p->form == WG_SIMT && wg_dtype_size(wg_dtype_compute((wg_dtype)first->dtype)) > 4) {
+    if (wg_product_fills_registers(p->form, wg_dtype_compute((wg_dtype)first->dtype))) {
         return false;
     }
     return first->dtype == p->problem->tasks[wg_terms_task(b, 0)].node->dtype && has_type(p, a, t->in[k].ref) &&

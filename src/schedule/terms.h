@@ -36,4 +36,7 @@ bool wg_terms_carried(const wg_lowered *l, const int *depth, int *carried);
 /* The instruction that stands for product t. */
 static inline int wg_terms_inst(const wg_lowered *l, int t) { return t ? l->more[t - 1].inst : 0; }
 
+/* On a GPU a tile of 64-bit sums leaves no registers for what waits, or for other sums. */
+bool wg_product_fills_registers(wg_form form, wg_dtype dtype);
+
 #endif
