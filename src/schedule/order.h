@@ -1,4 +1,5 @@
-/* The order of a plan's launches: as recorded, but where another one takes less memory. */
+/* The order of a plan's launches: as recorded, but where another one takes less memory. For one queue: what lies over what has
+ * just died cannot overlap with it on several. */
 #ifndef WG_SCHEDULE_ORDER_H
 #define WG_SCHEDULE_ORDER_H
 

@@ -133,7 +133,7 @@ static wg_plan *plan_with(wg_planner *how, const bool *sink, wg_partition *part)
         wg_partition_make(how->problem, how->limit, how->form, how->limits, sink, how->joins, how->terms, part) && plan;
     ok = ok && steps_of(plan, part, how->form, how->limits, &how->too_large) && wg_plan_memory(plan, part, largest) &&
          (how->limit == 0 || !how->share || wg_plan_share(plan, part, how->form, how->limits)) &&
-         (how->limit == 0 || !how->last || wg_plan_order(plan, part, how->limits));
+         (how->limit == 0 || !how->last || how->limits->queues > 1 || wg_plan_order(plan, part, how->limits));
     for (int i = 0; ok && i < plan->nsteps; i += plan->steps[i].bundle) {
         plan->nlaunches++;
     }
