@@ -62,7 +62,7 @@ Test(pool, sizes_are_enough_and_not_wasteful) {
         wg_block *b = get(n);
         cr_assert_geq(b->bytes, n);
         cr_assert_eq(b->bytes % 256, 0);
-        cr_assert_leq(b->bytes, n < 2048 ? n + 256 : n + n / 8 + 1, "%zu got %zu", n, b->bytes);
+        cr_assert_leq(b->bytes, n < 8192 ? n + 256 : n + n / 32 + 1, "%zu got %zu", n, b->bytes);
         memset(b->mem->host + b->offset, 1, n < 4096 ? n : 4096);
         wg_pool_put(&pool, b);
     }

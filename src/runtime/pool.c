@@ -2,7 +2,7 @@
  * The device memory pool: segregated free lists with bitmaps, and coalescing by address order within a chunk.
  *
  * A request is rounded to a size class, and any block filed in its bin or a higher one is large enough. The lowest such
- * bin is the best fit, up to the eighth of an octave that a bin spans. What is left over is cut off and filed.
+ * bin is the best fit, up to the part of an octave that a bin spans. What is left over is cut off and filed.
  */
 #include "runtime/pool.h"
 
@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { UNIT = 256, LINEAR_BINS = 8 };
+enum { UNIT = 256, OCTAVE = 1 << WG_POOL_OCTAVE_BITS, LINEAR = OCTAVE * UNIT };
 
 static const size_t MIB = (size_t)1 << 20;
 static const size_t FIRST_CHUNK = (size_t)1 << 20;
@@ -34,20 +34,20 @@ static unsigned log2_floor(size_t n) { return 63u - (unsigned)__builtin_clzll(n)
 
 /* The least class that holds n bytes; at most 2^55. */
 static size_t class_size(size_t n) {
-    if (n <= (size_t)LINEAR_BINS * UNIT) {
+    if (n <= LINEAR) {
         return n ? round_up(n, UNIT) : UNIT;
     }
-    size_t step = (size_t)1 << (log2_floor(n - 1) - 3);
+    size_t step = (size_t)1 << (log2_floor(n - 1) - WG_POOL_OCTAVE_BITS);
     return round_up(n, step);
 }
 
 /* The bin of a block: that of the largest class it can serve. */
 static unsigned bin_of(size_t n) {
-    if (n < (size_t)LINEAR_BINS * UNIT) {
+    if (n < LINEAR) {
         return (unsigned)(n / UNIT);
     }
-    unsigned octave = log2_floor(n);
-    unsigned bin = LINEAR_BINS + (octave - 11) * 8 + (unsigned)(n >> (octave - 3) & 7);
+    unsigned octave = log2_floor(n), above = octave - log2_floor(LINEAR);
+    unsigned bin = OCTAVE * (above + 1) + (unsigned)(n >> (octave - WG_POOL_OCTAVE_BITS)) % OCTAVE;
     return bin < WG_POOL_BINS ? bin : WG_POOL_BINS - 1;
 }
 

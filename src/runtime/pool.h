@@ -2,7 +2,7 @@
  * Device memory for tensors: few large chunks from the driver, many blocks cut from them.
  *
  * Blocks below 16 MiB share chunks that grow from 1 to 64 MiB; larger ones come from chunks of their own size. Sizes are
- * rounded up to classes, eight to an octave, so that nearby sizes reuse each other's blocks. A freed block joins its
+ * rounded up to classes, 32 to an octave, so that nearby sizes reuse each other's blocks. A freed block joins its
  * free neighbours; empty chunks stay for reuse until wg_pool_trim. Getting and putting cost no search and, once sizes
  * recur, no heap allocation.
  *
@@ -36,8 +36,8 @@ typedef struct wg_pool_stats {
     size_t chunks;
 } wg_pool_stats;
 
-/* Blocks are filed by size: multiples of 256 up to 2 KiB, then eight classes an octave, up to 2^55. */
-enum { WG_POOL_BINS = 8 + 8 * 44 };
+/* Blocks are filed by size: multiples of 256 up to 8 KiB, then 32 classes an octave, up to 2^55. */
+enum { WG_POOL_OCTAVE_BITS = 5, WG_POOL_BINS = (1 << WG_POOL_OCTAVE_BITS) * (1 + 42) };
 
 /* Free blocks by size class; bit b of used is set when free[b] is not empty. */
 typedef struct wg_bins {

@@ -9,18 +9,6 @@
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-static wg_loop_mode mode_of(const wg_group *g) {
-    if (!g->reduced) {
-        return WG_LOOP_MAP;
-    }
-    for (int d = g->space.rank - 1; d >= 0; d--) {
-        if (g->space.dim[d] != 1) {
-            return (g->reduced >> d & 1) ? WG_LOOP_ROWS : WG_LOOP_COLUMNS;
-        }
-    }
-    return WG_LOOP_ROWS;
-}
-
 /* Around a product there are exactly the axes batch, row, column, sizes of 1 included. */
 static void begin_product(wg_lowering *l) {
     const wg_shape *s = &l->group->space;
@@ -38,18 +26,19 @@ static void begin_product(wg_lowering *l) {
 
 void wg_axes_begin(wg_lowering *l, bool product) {
     const wg_group *g = l->group;
-    l->out->loop.mode = mode_of(g);
+    l->out->loop.mode = wg_group_mode(g);
     l->out->loop.chunk = -1;
     if (product) {
         begin_product(l);
         return;
     }
+    bool in_run = false, one = wg_group_runs_are_one(g);
     if (g->chunk > 0) {
         int first, last;
+        l->chunk = one ? g->chunk : g->chunk / wg_run_step(&g->space, g->reduced);
         l->kept_dim[l->nkept] = -1;
         l->kept[l->nkept++] = ceil_div(wg_first_run(&g->space, g->reduced, &first, &last), g->chunk);
     }
-    bool in_run = false;
     for (int d = 0; d < g->space.rank; d++) {
         if (g->space.dim[d] == 1) {
             continue;
@@ -58,7 +47,7 @@ void wg_axes_begin(wg_lowering *l, bool product) {
             l->kept_dim[l->nkept] = d;
             l->kept[l->nkept++] = g->space.dim[d];
             in_run = false;
-        } else if (in_run) {
+        } else if (in_run && one) {
             l->reduced[l->nreduced - 1] *= g->space.dim[d];
             l->reduced_dim[l->nreduced - 1] = d;
         } else {
@@ -91,7 +80,7 @@ int wg_axes_access(wg_lowering *l, int buffer, const wg_view *over, int64_t chun
             a.kept[i] = over->stride[l->kept_dim[i]];
         } else if (l->group->chunk > 0) {
             int d = l->reduced_dim[0];
-            a.kept[i] = chunk_step ? chunk_step : over->stride[d] * l->group->chunk;
+            a.kept[i] = chunk_step ? chunk_step : over->stride[d] * l->chunk;
         }
         a.level = a.kept[i] && a.level < WG_LEVEL_KEPT ? WG_LEVEL_KEPT : a.level;
     }
@@ -130,34 +119,44 @@ wg_view wg_axes_partial_view(const wg_lowering *l, int64_t *chunk_step) {
     return v;
 }
 
-/* Whether every address steps from kept axis i to i + 1 evenly, so that both are one loop. */
-static bool mergeable(const wg_lowering *l, int i) {
-    if (l->kept_dim[i] < 0 || l->fixed) {
+/* The axes of one kind, kept or reduced: their sizes and dims, and the strides of address k along them. */
+typedef struct axes {
+    int *n, *dim;
+    int64_t *size;
+    bool reduced;
+} axes;
+
+static int64_t *strides(const wg_lowering *l, const axes *x, int k) {
+    return x->reduced ? l->access[k].reduced : l->access[k].kept;
+}
+
+/* Whether every address steps from axis i to i + 1 evenly, so that both are one loop. */
+static bool mergeable(const wg_lowering *l, const axes *x, int i) {
+    if (x->dim[i] < 0) {
         return false;
     }
     for (int k = 0; k < l->naccesses; k++) {
-        if (l->access[k].kept[i] != l->access[k].kept[i + 1] * l->kept[i + 1]) {
+        const int64_t *stride = strides(l, x, k);
+        if (stride[i] != stride[i + 1] * x->size[i + 1]) {
             return false;
         }
     }
     return true;
 }
 
-static void merge_kept(wg_lowering *l) {
-    for (int i = l->nkept - 2; i >= 0; i--) {
-        if (!mergeable(l, i)) {
+static void merge(wg_lowering *l, const axes *x) {
+    for (int i = *x->n - 2; i >= 0 && !l->fixed; i--) {
+        if (!mergeable(l, x, i)) {
             continue;
         }
-        l->kept[i] *= l->kept[i + 1];
-        l->nkept--;
-        for (int k = 0; k < l->naccesses; k++) {
-            l->access[k].kept[i] = l->access[k].kept[i + 1];
-        }
-        for (int j = i + 1; j < l->nkept; j++) {
-            l->kept[j] = l->kept[j + 1];
-            l->kept_dim[j] = l->kept_dim[j + 1];
+        l->chunk *= x->reduced && i == 0 ? x->size[1] : 1;
+        x->size[i + 1] *= x->size[i];
+        --*x->n;
+        for (int j = i; j < *x->n; j++) {
+            x->size[j] = x->size[j + 1];
+            x->dim[j] = x->dim[j + 1];
             for (int k = 0; k < l->naccesses; k++) {
-                l->access[k].kept[j] = l->access[k].kept[j + 1];
+                strides(l, x, k)[j] = strides(l, x, k)[j + 1];
             }
         }
     }
@@ -222,7 +221,10 @@ static void cut(wg_lowering *l, size_t cache_bytes) {
 void wg_axes_finish(wg_lowering *l, size_t cache_bytes) {
     wg_lowered *out = l->out;
     wg_loop *loop = &out->loop;
-    merge_kept(l);
+    merge(l, &(axes){&l->nkept, l->kept_dim, l->kept, false});
+    if (!wg_group_runs_are_one(l->group)) {
+        merge(l, &(axes){&l->nreduced, l->reduced_dim, l->reduced, true});
+    }
     loop->nkept = l->nkept;
     loop->nreduced = l->nreduced;
     for (int i = 0; i < l->nkept; i++) {
@@ -232,7 +234,7 @@ void wg_axes_finish(wg_lowering *l, size_t cache_bytes) {
         loop->reduced_size[i] = value_param(out, l->reduced[i]);
     }
     if (l->group->chunk > 0) {
-        loop->chunk = value_param(out, l->group->chunk);
+        loop->chunk = value_param(out, l->chunk);
     }
     cut(l, cache_bytes);
     loop->access = wg_mem_alloc(((size_t)l->naccesses + 1) * sizeof *loop->access);

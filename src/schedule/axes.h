@@ -31,6 +31,7 @@ typedef struct wg_lowering {
     int64_t kept[WG_MAX_RANK + 1], reduced[WG_MAX_RANK];
     int kept_dim[WG_MAX_RANK + 1]; /* the space's dim; -1 for the chunk axis */
     int reduced_dim[WG_MAX_RANK];  /* the innermost dim of the run; -1 for an axis of size 1 made up */
+    int64_t chunk;                 /* of the first reduced axis, if it is split */
     bool fixed;                    /* do not merge: a product's rows and columns */
     wg_raw_access *access;
     int naccesses;

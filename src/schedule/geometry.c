@@ -21,6 +21,12 @@ int64_t wg_first_run(const wg_shape *shape, uint32_t mask, int *first, int *last
     return run;
 }
 
+int64_t wg_run_step(const wg_shape *shape, uint32_t mask) {
+    int first, last;
+    int64_t run = wg_first_run(shape, mask, &first, &last);
+    return first < 0 || run == 0 ? 1 : run / shape->dim[first];
+}
+
 int64_t wg_split_length(const wg_shape *shape, uint32_t mask) {
     const int64_t chunk_elems = 1 << 14, enough_units = 64;
     int first, last;
@@ -50,13 +56,33 @@ wg_shape wg_group_kept(const wg_group *g) {
     return s;
 }
 
-bool wg_runs_merge(const wg_view *v, uint32_t reduced) {
+wg_loop_mode wg_group_mode(const wg_group *g) {
+    if (!g->reduced) {
+        return WG_LOOP_MAP;
+    }
+    for (int d = g->space.rank - 1; d >= 0; d--) {
+        if (g->space.dim[d] != 1) {
+            return (g->reduced >> d & 1) ? WG_LOOP_ROWS : WG_LOOP_COLUMNS;
+        }
+    }
+    return WG_LOOP_ROWS;
+}
+
+bool wg_group_runs_are_one(const wg_group *g) {
+    return g->runs_are_one || wg_group_mode(g) != WG_LOOP_COLUMNS ||
+           (g->chunk > 0 && g->chunk % wg_run_step(&g->space, g->reduced) != 0);
+}
+
+bool wg_group_steps(const wg_group *g, const wg_view *v) {
     int outer = -1;
+    if (!wg_group_runs_are_one(g)) {
+        return true;
+    }
     for (int d = 0; d < v->shape.rank; d++) {
         if (v->shape.dim[d] == 1) {
             continue;
         }
-        bool r = reduced >> d & 1;
+        bool r = g->reduced >> d & 1;
         if (r && outer >= 0 && v->stride[outer] != v->stride[d] * v->shape.dim[d]) {
             return false;
         }
@@ -81,7 +107,7 @@ bool wg_group_view(const wg_group *g, wg_level level, const wg_view *w, wg_view 
         out->shape = g->space;
         return true;
     }
-    return wg_runs_merge(out, g->reduced);
+    return wg_group_steps(g, out);
 }
 
 bool wg_operand_view(const wg_problem *p, const wg_task *t, int k, wg_view *out) {

@@ -10,7 +10,8 @@ typedef struct wg_mover {
     const wg_partition *part;
     const wg_limits *limits;
     wg_form form;
-    int64_t bytes;      /* what the plan takes as it stands */
+    int64_t pages;      /* of memory that the plan takes as it stands */
+    int64_t kept;       /* bytes of values that stay: what is written over its own bytes goes on to be */
     int *writer;        /* by slot: the step that writes it last, -1 */
     int *made, *needed; /* by slot: the last round of marking in which it was written behind, needed before */
     int behind_round, before_round;

@@ -162,15 +162,18 @@ static void take_map_or_join(wg_partition *p, int task) {
     }
 }
 
-/* Whether a group can step through what it stores out of order if the dims in mask are reduced. */
-static bool stores_merge(const wg_partition *p, const wg_group *g, uint32_t mask) {
-    wg_group reduced = *g;
-    reduced.reduced = mask;
+/* Whether a group's loops can step through what it reads and what it stores out of order. */
+static bool all_steps(const wg_partition *p, const wg_group *g) {
+    for (size_t i = 0; i < g->nreads; i++) {
+        if (!wg_group_steps(g, &g->reads[i])) {
+            return false;
+        }
+    }
     for (size_t i = 0; i < g->nentries; i++) {
         const wg_entry *e = &g->entries[i];
         wg_view w, over;
-        bool ok = e->role == WG_ROLE_PART        ? wg_group_view(&reduced, e->level, &p->parts[e->part].to, &over)
-                  : e->role == WG_ROLE_REORDERED ? wg_reordered_view(p->problem, &reduced, e->task, &w)
+        bool ok = e->role == WG_ROLE_PART        ? wg_group_view(g, e->level, &p->parts[e->part].to, &over)
+                  : e->role == WG_ROLE_REORDERED ? wg_reordered_view(p->problem, g, e->task, &w)
                                                  : true;
         if (!ok) {
             return false;
@@ -178,6 +181,8 @@ static bool stores_merge(const wg_partition *p, const wg_group *g, uint32_t mask
     }
     return true;
 }
+
+static bool tells_positions(const wg_task *t) { return t->node->op->reduce == WG_P_RARGMAX; }
 
 /* Whether a reduction over `mask` of the group's space can be done in its loops. */
 static bool reduction_joins(wg_partition *p, int group, const wg_task *t, const wg_shape *shape, uint32_t mask,
@@ -193,18 +198,14 @@ static bool reduction_joins(wg_partition *p, int group, const wg_task *t, const 
     if (g->reduced ? g->reduced != mask || g->chunk != chunk : false) {
         return false;
     }
-    for (size_t i = 0; !g->reduced && i < g->nreads; i++) {
-        if (!wg_runs_merge(&g->reads[i], mask)) {
-            return false;
-        }
-    }
-    if (!g->reduced && !stores_merge(p, g, mask)) {
-        return false;
-    }
-    uint32_t before = g->reduced;
+    const wg_group before = *g;
     g->reduced = mask;
-    bool ok = wg_place_operand_fits(p, group, t, 0, WG_LEVEL_ELEM, &d);
-    g->reduced = before;
+    g->chunk = chunk;
+    g->runs_are_one = g->runs_are_one || tells_positions(t);
+    bool ok = all_steps(p, g) && wg_place_operand_fits(p, group, t, 0, WG_LEVEL_ELEM, &d);
+    g->reduced = before.reduced;
+    g->chunk = before.chunk;
+    g->runs_are_one = before.runs_are_one;
     return ok && (int)g->nreads + d.reads <= WG_READ_LIMIT;
 }
 
@@ -246,6 +247,7 @@ static void reduce_in(wg_partition *p, int group, int task, const wg_shape *shap
     const wg_task *t = &p->problem->tasks[task];
     p->groups[group].reduced = wg_rows_mask(&p->groups[group], mask);
     p->groups[group].chunk = chunk;
+    p->groups[group].runs_are_one = p->groups[group].runs_are_one || tells_positions(t);
     int ref = t->in[0].ref;
     wg_view w;
     int level = wg_place_floats(p, ref) && wg_operand_view(p->problem, t, 0, &w)
@@ -291,18 +293,20 @@ static int same_rows(wg_partition *p, const wg_task *t, const wg_shape *shape, u
     return -1;
 }
 
-/* Has a reduction whose operand its loops cannot step through read a copy of it: one that another task makes, if it can be
- * made by now, or its own. False when there is no memory. */
+/* Has a reduction read a copy of its operand that another task makes, if it can be made by now. */
 static bool read_copy(wg_partition *p, int task, bool early) {
-    const wg_task *t = &p->problem->tasks[task];
-    int copy = p->limit > 0 && t->in[0].ref >= 0 && !early ? wg_summed_copy(p, task) : -1;
+    int copy = p->limit > 0 && p->problem->tasks[task].in[0].ref >= 0 && !early ? wg_summed_copy(p, task) : -1;
     if (copy >= 0) {
         take_map(p, copy);
     }
-    if (copy >= 0 && !wg_place_floats(p, copy)) {
-        p->places[task].copy = copy;
-        return true;
-    }
+    bool made = copy >= 0 && !wg_place_floats(p, copy);
+    p->places[task].copy = made ? copy : -1;
+    return made;
+}
+
+/* The same of a copy of its own. False when there is no memory. */
+static bool make_copy(wg_partition *p, int task, bool early) {
+    const wg_task *t = &p->problem->tasks[task];
     int group = wg_place_group(p, WG_GROUP_LOOP, t->node->in[0]->shape, early);
     if (group >= 0) {
         read_operand(p, group, t, 0);
@@ -316,7 +320,7 @@ static void take_reduce(wg_partition *p, int task) {
     const wg_task *t = &p->problem->tasks[task];
     const wg_shape *shape = t->node->in[0]->shape;
     uint32_t mask = (uint32_t)t->node->attr[0];
-    int64_t chunk = t->node->op->reduce == WG_P_RARGMAX ? 0 : wg_split_length(shape, mask);
+    int64_t chunk = tells_positions(t) ? 0 : wg_split_length(shape, mask);
     p->places[task].cost = 1;
     int group = latest_producer(p, t);
     bool made = group >= 0 && wg_place_entry(p, group, t->in[0].ref), apart = wg_summed_by_product(p, t, t->in[0].ref);
@@ -334,11 +338,15 @@ static void take_reduce(wg_partition *p, int task) {
         reduce_in(p, group, task, shape, mask, chunk);
         return;
     }
-    const wg_group future = {.space = *shape, .reduced = mask};
+    const wg_group future = {
+        .space = *shape, .reduced = mask, .chunk = chunk, .runs_are_one = tells_positions(t)};
     wg_place_prepare(p, task, &future);
     /* A number made of leaves alone (a count, a norm) is ready before anything else, for whoever can use it. */
     bool early = p->limit > 0 && wg_numel_of(t->node->shape) == 1 && wg_place_can_be_early(p, task);
-    if (!operand_steps(p, t, &future) && !read_copy(p, task, early)) {
+    wg_group even = future; /* the loop that a product could take along */
+    even.runs_are_one = true;
+    if (!operand_steps(p, t, &even) && !read_copy(p, task, early) && !operand_steps(p, t, &future) &&
+        !make_copy(p, task, early)) {
         return;
     }
     apart = apart || wg_summed_by_product(p, t, p->places[task].copy);

@@ -115,7 +115,7 @@ bool wg_place_operand_fits(wg_partition *p, int group, const wg_task *t, int k, 
     }
     d->reads++;
     over = reads_anywhere(g);
-    return elsewhere ? wg_runs_merge(&over, g->reduced) : wg_group_view(g, level, &w, &over);
+    return elsewhere ? wg_group_steps(g, &over) : wg_group_view(g, level, &w, &over);
 }
 
 /* Whether a map can be computed in a group at a level, with everything floating it needs. */
@@ -231,7 +231,7 @@ static bool closure_steps(const wg_partition *p, const wg_group *future, int tas
         }
         int at = wg_place_floats(p, ref) && !elsewhere ? wg_place_level(p, future, level, ref, &w) : -1;
         bool steps = at >= 0     ? closure_steps(p, future, ref, (wg_level)at)
-                     : elsewhere ? !wg_place_floats(p, ref) && wg_runs_merge(&over, future->reduced)
+                     : elsewhere ? !wg_place_floats(p, ref) && wg_group_steps(future, &over)
                                  : wg_group_view(future, level, &w, &over);
         if (!steps) {
             return false;

@@ -103,6 +103,12 @@ static int rearrange(wg_mover *m, int first, int count, int j, bool late) {
     return begins;
 }
 
+/* Memory comes in pages: a few numbers that live longer are no reason for one more launch. */
+static int64_t pages_of(const wg_plan *plan) {
+    enum { PAGE = 4096 };
+    return (wg_plan_bytes(plan) + PAGE - 1) / PAGE;
+}
+
 int wg_mover_try(wg_mover *m, int *first, int count, int j, bool late) {
     m->budget -= 16 * (int64_t)m->plan->nsteps;
     int begins = m->budget <= 0 ? -1 : rearrange(m, *first, count, j, late);
@@ -112,12 +118,13 @@ int wg_mover_try(wg_mover *m, int *first, int count, int j, bool late) {
     if (!wg_plan_memory(m->plan, m->part, (int64_t)m->limits->max_alloc)) {
         return -1;
     }
-    int64_t bytes = wg_plan_bytes(m->plan);
-    if (bytes > m->bytes) {
+    int64_t pages = pages_of(m->plan);
+    if (pages > m->pages || m->plan->kept_bytes > m->kept) {
         memcpy(m->plan->steps, m->was, (size_t)m->plan->nsteps * sizeof *m->was);
         return 0;
     }
-    m->bytes = bytes;
+    m->pages = pages;
+    m->kept = m->plan->kept_bytes;
     *first = begins;
     wg_mover_renew(m);
     return 1;
@@ -133,7 +140,8 @@ enum { FOR_SUMS = 1 << 20, FOR_BUNDLES = 1 << 20, FOR_CHAINS = 1 << 17 };
 
 static bool share_all(wg_mover *m) {
     wg_mover_renew(m);
-    m->bytes = wg_plan_bytes(m->plan);
+    m->pages = pages_of(m->plan);
+    m->kept = m->plan->kept_bytes;
     m->budget = FOR_SUMS;
     bool ok = wg_sums_all(m);
     m->budget = FOR_BUNDLES;

@@ -8,13 +8,16 @@ static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static wg_tensor *get(const fuzz_machine *m, const fuzz_inst *in, int i) { return fuzz_reg_get(m, in->reg[i]); }
 
-static bool small(wg_shape s) {
+/* Elements, or most + 1 if there are more. A dim of 0 counts as 1: what is summed over it has elements again. */
+static int64_t extent(wg_shape s, int64_t most) {
     int64_t n = 1;
     for (int i = 0; i < s.rank; i++) {
-        n = s.dim[i] > FUZZ_ELEMENTS || n > FUZZ_ELEMENTS ? FUZZ_ELEMENTS + 1 : n * larger(s.dim[i], 1);
+        n = s.dim[i] > most || n > most ? most + 1 : n * larger(s.dim[i], 1);
     }
-    return n <= FUZZ_ELEMENTS;
+    return n > most ? most + 1 : n;
 }
+
+static bool small(wg_shape s) { return extent(s, FUZZ_ELEMENTS) <= FUZZ_ELEMENTS; }
 
 static int dim_of(const wg_tensor *t, int64_t k) { return (int)fuzz_mod(k, larger(wg_rank(t), 1)); }
 
@@ -226,7 +229,8 @@ wg_tensor *fuzz_call_matmul(fuzz_machine *m, const fuzz_inst *in) {
 
 wg_tensor *fuzz_call_linear(fuzz_machine *m, const fuzz_inst *in) {
     wg_tensor *x = get(m, in, 0), *w = get(m, in, 1);
-    bool ok = x && w && wg_numel(x) * larger(wg_rank(w) > 0 ? wg_shape_of(w).dim[0] : 1, 1) <= FUZZ_WORK;
+    bool ok = x && w &&
+              extent(wg_shape_of(x), FUZZ_WORK) * larger(wg_rank(w) > 0 ? wg_shape_of(w).dim[0] : 1, 1) <= FUZZ_WORK;
     return ok ? wg_linear(x, w, get(m, in, 2)) : NULL;
 }
 
