@@ -69,6 +69,65 @@ Test(plan, a_row_over_what_it_reads) {
     wg_close(ctx);
 }
 
+/* Columns are summed by a loop for each dim where an operand repeats along one, in the order of one loop. A long sum's pieces end
+ * where such a dim does, unless it is longer than they are: then what is summed is stored first. */
+Test(plan, columns_of_what_repeats) {
+    wg_ctx *ctx = open_null("null:gpu");
+    const struct {
+        const char *name, *want;
+        int64_t rows, steps, columns;
+    } cases[] = {
+        {"short columns",
+         "1 launches, 32 bytes: 32 kept\n"
+         "  1 columns 8 of 4x3: mul+sum\n"
+         "      x1 x0 -> k1\n",
+         4, 3, 8},
+        {"columns in pieces",
+         "1 launches, 320 bytes: 64 kept, arena 256\n"
+         "  1 columns 2x16 of 128x16: mul+sum\n"
+         "      x1 x0 -> t3[0+128]\n"
+         "  > columns 16 of 2: sum\n"
+         "      t3[0+128] -> k1\n",
+         128, 16, 16},
+        {"columns in pieces of whole steps",
+         "1 launches, 320 bytes: 64 kept, arena 256\n"
+         "  1 columns 3x16 of 60x40: mul+sum\n"
+         "      x1 x0 -> t3[0+192]\n"
+         "  > columns 16 of 3: sum\n"
+         "      t3[0+192] -> k1\n",
+         60, 40, 16},
+        {"columns in pieces that end within a step",
+         "2 launches, 256320 bytes: 64 kept, arena 256256\n"
+         "  1 map 2x2000x16: mul\n"
+         "      x1 x0 -> t0[0+256000]\n"
+         "  2 columns 4x16 of 4000: sum\n"
+         "      t0[0+256000] -> t3[256000+256]\n"
+         "  > columns 16 of 4: sum\n"
+         "      t3[256000+256] -> k1\n",
+         2, 2000, 16},
+        {"rows",
+         "1 launches, 260 bytes: 4 kept, arena 256\n"
+         "  1 map 4x3: mul\n"
+         "      x1 x0 -> t0[0+48]\n"
+         "  > rows 12: sum\n"
+         "      t0[0+48] -> k1\n",
+         4, 3, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int64_t r = cases[i].rows, s = cases[i].steps, c = cases[i].columns;
+        wg_tensor *x = given(ctx, WG_SHAPE(r, s, c)), *g = given(ctx, WG_SHAPE(r, 1, c));
+        const int outer[] = {0, 1};
+        WG_SCOPE(ctx) {
+            wg_tensor *y = wg_sum(wg_mul(x, g), outer, 2, false);
+            wg_eval(&y, 1);
+            expect_plan(ctx, cases[i].name, cases[i].want);
+        }
+        wg_free(x);
+        wg_free(g);
+    }
+    wg_close(ctx);
+}
+
 /* But an exp of the second pass waits for the third, in the place of the result: not in that of x, which the third loads. */
 Test(plan, a_row_beside_what_it_reads) {
     wg_ctx *ctx = open_null("null:gpu");

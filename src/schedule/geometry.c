@@ -45,6 +45,11 @@ int64_t wg_split_length(const wg_shape *shape, uint32_t mask) {
     }
     int64_t rest = reduced / run * (rows ? 1 : WG_LANES); /* elements a step along the run costs one unit */
     int64_t length = (chunk_elems + rest - 1) / rest;
+    int64_t whole = rows ? 1 : wg_run_step(shape, mask);
+    while (!rows && whole % WG_LANES != 0) {
+        whole *= 2; /* steps, so that each dim can have a loop, and as many as fill lanes: see sums.c */
+    }
+    length += whole <= length ? (whole - length % whole) % whole : 0;
     return length < run ? length : 0;
 }
 
@@ -69,26 +74,27 @@ wg_loop_mode wg_group_mode(const wg_group *g) {
 }
 
 bool wg_group_runs_are_one(const wg_group *g) {
-    return g->runs_are_one || wg_group_mode(g) != WG_LOOP_COLUMNS ||
+    return wg_group_mode(g) != WG_LOOP_COLUMNS ||
            (g->chunk > 0 && g->chunk % wg_run_step(&g->space, g->reduced) != 0);
 }
 
-bool wg_group_steps(const wg_group *g, const wg_view *v) {
+bool wg_runs_merge(const wg_view *v, uint32_t reduced) {
     int outer = -1;
-    if (!wg_group_runs_are_one(g)) {
-        return true;
-    }
     for (int d = 0; d < v->shape.rank; d++) {
         if (v->shape.dim[d] == 1) {
             continue;
         }
-        bool r = g->reduced >> d & 1;
+        bool r = reduced >> d & 1;
         if (r && outer >= 0 && v->stride[outer] != v->stride[d] * v->shape.dim[d]) {
             return false;
         }
         outer = r ? d : -1;
     }
     return true;
+}
+
+bool wg_group_steps(const wg_group *g, const wg_view *v) {
+    return !wg_group_runs_are_one(g) || wg_runs_merge(v, g->reduced);
 }
 
 bool wg_group_view(const wg_group *g, wg_level level, const wg_view *w, wg_view *out) {

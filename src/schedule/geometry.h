@@ -8,10 +8,12 @@ static inline int64_t wg_numel_of(const wg_shape *s) { return wg_shape_numel(*s)
 /* The group's space with reduced dims of size 1: the shape of its KEPT tasks. */
 wg_shape wg_group_kept(const wg_group *g);
 wg_loop_mode wg_group_mode(const wg_group *g);
-/* Whether adjacent reduced dims are one loop whatever is read: lanes lie on it, or it is cut in chunks that end within a
- * dim, or a result says where along it an element stood. Other columns are summed in the same order by a loop for each dim. */
+/* Whether a view steps evenly through adjacent reduced dims, so that they can be one loop. */
+bool wg_runs_merge(const wg_view *v, uint32_t reduced);
+/* Whether they are one loop whatever is read: lanes lie on it, or it is cut in chunks that end within a dim. Other columns are
+ * summed in the same order by a loop for each dim. (What tells where an element stood reduces one dim.) */
 bool wg_group_runs_are_one(const wg_group *g);
-/* Whether the loops can step through a view over the space: evenly through adjacent reduced dims, if they are one loop. */
+/* Whether a group's loops can step through a view over its space. */
 bool wg_group_steps(const wg_group *g, const wg_view *v);
 /* Where a group that makes the operand of a copying task would store the copy, as a view over the operand's elements; false
  * if the copy is none of each element once, or the group's loops cannot address it. */

@@ -182,8 +182,6 @@ static bool all_steps(const wg_partition *p, const wg_group *g) {
     return true;
 }
 
-static bool tells_positions(const wg_task *t) { return t->node->op->reduce == WG_P_RARGMAX; }
-
 /* Whether a reduction over `mask` of the group's space can be done in its loops. */
 static bool reduction_joins(wg_partition *p, int group, const wg_task *t, const wg_shape *shape, uint32_t mask,
                             int64_t chunk) {
@@ -201,11 +199,9 @@ static bool reduction_joins(wg_partition *p, int group, const wg_task *t, const 
     const wg_group before = *g;
     g->reduced = mask;
     g->chunk = chunk;
-    g->runs_are_one = g->runs_are_one || tells_positions(t);
     bool ok = all_steps(p, g) && wg_place_operand_fits(p, group, t, 0, WG_LEVEL_ELEM, &d);
     g->reduced = before.reduced;
     g->chunk = before.chunk;
-    g->runs_are_one = before.runs_are_one;
     return ok && (int)g->nreads + d.reads <= WG_READ_LIMIT;
 }
 
@@ -247,7 +243,6 @@ static void reduce_in(wg_partition *p, int group, int task, const wg_shape *shap
     const wg_task *t = &p->problem->tasks[task];
     p->groups[group].reduced = wg_rows_mask(&p->groups[group], mask);
     p->groups[group].chunk = chunk;
-    p->groups[group].runs_are_one = p->groups[group].runs_are_one || tells_positions(t);
     int ref = t->in[0].ref;
     wg_view w;
     int level = wg_place_floats(p, ref) && wg_operand_view(p->problem, t, 0, &w)
@@ -276,11 +271,13 @@ static void reduce_in(wg_partition *p, int group, int task, const wg_shape *shap
     }
 }
 
-/* Whether the loops of a reduction can step through its operand where it lies (or compute it, if it floats). */
-static bool operand_steps(const wg_partition *p, const wg_task *t, const wg_group *future) {
+/* Whether the loops of a reduction can step through its operand where it lies (or compute it, if it floats); in one loop: then a
+ * product can take it along. */
+static bool operand_steps(const wg_partition *p, const wg_task *t, const wg_group *future, bool in_one) {
     wg_view w, over;
     return wg_place_floats(p, t->in[0].ref) ||
-           (wg_operand_view(p->problem, t, 0, &w) && wg_group_view(future, WG_LEVEL_ELEM, &w, &over));
+           (wg_operand_view(p->problem, t, 0, &w) && wg_group_view(future, WG_LEVEL_ELEM, &w, &over) &&
+            (!in_one || wg_runs_merge(&over, future->reduced)));
 }
 
 /* A recent group that walks the same rows anyway; -1 if there is none. */
@@ -320,7 +317,7 @@ static void take_reduce(wg_partition *p, int task) {
     const wg_task *t = &p->problem->tasks[task];
     const wg_shape *shape = t->node->in[0]->shape;
     uint32_t mask = (uint32_t)t->node->attr[0];
-    int64_t chunk = tells_positions(t) ? 0 : wg_split_length(shape, mask);
+    int64_t chunk = t->node->op->reduce == WG_P_RARGMAX ? 0 : wg_split_length(shape, mask);
     p->places[task].cost = 1;
     int group = latest_producer(p, t);
     bool made = group >= 0 && wg_place_entry(p, group, t->in[0].ref), apart = wg_summed_by_product(p, t, t->in[0].ref);
@@ -338,14 +335,11 @@ static void take_reduce(wg_partition *p, int task) {
         reduce_in(p, group, task, shape, mask, chunk);
         return;
     }
-    const wg_group future = {
-        .space = *shape, .reduced = mask, .chunk = chunk, .runs_are_one = tells_positions(t)};
+    const wg_group future = {.space = *shape, .reduced = mask, .chunk = chunk};
     wg_place_prepare(p, task, &future);
     /* A number made of leaves alone (a count, a norm) is ready before anything else, for whoever can use it. */
     bool early = p->limit > 0 && wg_numel_of(t->node->shape) == 1 && wg_place_can_be_early(p, task);
-    wg_group even = future; /* the loop that a product could take along */
-    even.runs_are_one = true;
-    if (!operand_steps(p, t, &even) && !read_copy(p, task, early) && !operand_steps(p, t, &future) &&
+    if (!operand_steps(p, t, &future, true) && !read_copy(p, task, early) && !operand_steps(p, t, &future, false) &&
         !make_copy(p, task, early)) {
         return;
     }

@@ -74,7 +74,6 @@ typedef struct wg_group {
     bool apart;       /* its reduction may go behind a product: no other joins it */
     wg_shape space;   /* the loops: every ELEM task has as many elements, in the same row-major order */
     uint32_t reduced; /* bit mask of space's dims */
-    bool runs_are_one; /* a result of its loops is where along the reduced dims an element stood */
     int64_t chunk;    /* > 0: partial reductions, chunks of this length along the first reduced run */
     wg_entry *entries;
     size_t nentries, entry_cap;
