@@ -74,8 +74,7 @@ wg_loop_mode wg_group_mode(const wg_group *g) {
 }
 
 bool wg_group_runs_are_one(const wg_group *g) {
-    return wg_group_mode(g) != WG_LOOP_COLUMNS ||
-           (g->chunk > 0 && g->chunk % wg_run_step(&g->space, g->reduced) != 0);
+    return wg_group_mode(g) != WG_LOOP_COLUMNS || (g->chunk > 0 && g->chunk % wg_run_step(&g->space, g->reduced) != 0);
 }
 
 bool wg_runs_merge(const wg_view *v, uint32_t reduced) {
