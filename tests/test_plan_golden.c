@@ -400,6 +400,72 @@ Test(plan, a_loss_and_its_update) {
     wg_close(ctx);
 }
 
+/* The pieces of the first bias' gradient wait for those of the second, over the products between them, so that one launch adds up
+ * both: memory comes in pages, and there is room in the last. Not if the products fill them. */
+Test(plan, pieces_that_wait) {
+    wg_ctx *ctx = open_null("null:gpu");
+    for (int k = 0; k < 2; k++) {
+        wg_tensor *x = given(ctx, WG_SHAPE(2048, 8)), *dy = given(ctx, WG_SHAPE(2048, 16));
+        wg_tensor *a = given(ctx, WG_SHAPE(k ? 34 : 40, 8)), *param[4];
+        const int outer = 0;
+        for (int i = 0; i < 4; i++) {
+            param[i] = wg_param(given(ctx, i % 2 ? WG_SHAPE(16) : WG_SHAPE(8, 16)));
+        }
+        WG_SCOPE(ctx) {
+            for (int i = 0; i < 4; i += 2) {
+                wg_tensor *dw = wg_matmul(wg_transpose(x, 0, 1), dy), *t = wg_matmul(a, dw);
+                wg_assign(param[i], dw);
+                wg_assign(param[i + 1], wg_sub(param[i + 1], wg_sum(dy, &outer, 1, false)));
+                dy = i ? dy : wg_mul(dy, wg_mean(wg_matmul(t, wg_transpose(t, 0, 1)), NULL, 0, false));
+            }
+        }
+        if (k) {
+            expect_plan(ctx, "full pages",
+                        "7 launches, 8192 bytes: 1024 kept, arena 7168\n"
+                        "  1 matmul 8x2048x16: matmul\n"
+                        "      x0 x1 -> k0\n"
+                        "  & columns 2x16 of 2048: sum\n"
+                        "      x1 -> t13[0+128]\n"
+                        "  2 matmul 34x8x16: matmul\n"
+                        "      x2 k0 -> t1[4864+2176]\n"
+                        "  3 columns 16 of 2: sum+sub\n"
+                        "      t13[0+128] x3 -> k3=x3\n"
+                        "  4 matmul 34x16x34: matmul\n"
+                        "      t1[4864+2176] t1[4864+2176] -> t4[0+4624]\n"
+                        "  5 rows 1156: sum+div_scalar\n"
+                        "      t4[0+4624] -> t6[4864+4]\n"
+                        "  6 matmul 8x2048x16: mul+matmul\n"
+                        "      x0 t6[4864+4] x1 -> k8\n"
+                        "  & columns 2x16 of 2048: mul+sum\n"
+                        "      t6[4864+4] x1 -> t20[5120+128]\n"
+                        "  7 columns 16 of 2: sum+sub\n"
+                        "      t20[5120+128] x4 -> k10=x4\n");
+        } else {
+            expect_plan(ctx, "room in a page",
+                        "6 launches, 10240 bytes: 1024 kept, arena 9216\n"
+                        "  1 matmul 8x2048x16: matmul\n"
+                        "      x0 x1 -> k0\n"
+                        "  & columns 2x16 of 2048: sum\n"
+                        "      x1 -> t13[8960+128]\n"
+                        "  2 matmul 40x8x16: matmul\n"
+                        "      x2 k0 -> t1[6400+2560]\n"
+                        "  3 matmul 40x16x40: matmul\n"
+                        "      t1[6400+2560] t1[6400+2560] -> t4[0+6400]\n"
+                        "  4 rows 1600: sum+div_scalar\n"
+                        "      t4[0+6400] -> t6[6400+4]\n"
+                        "  5 matmul 8x2048x16: mul+matmul\n"
+                        "      x0 t6[6400+4] x1 -> k8\n"
+                        "  & columns 2x16 of 2048: mul+sum\n"
+                        "      t6[6400+4] x1 -> t20[6656+128]\n"
+                        "  6 columns 16 of 2: sum+sub\n"
+                        "      t13[8960+128] x3 -> k3=x3\n"
+                        "  + columns 16 of 2: sum+sub\n"
+                        "      t20[6656+128] x4 -> k10=x4\n");
+        }
+    }
+    wg_close(ctx);
+}
+
 /* Every group needs the mean of w before any of them may write over w: not in one launch. */
 Test(plan, no_number_of_what_is_overwritten) {
     wg_ctx *ctx = open_null("null:gpu");
