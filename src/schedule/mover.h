@@ -1,5 +1,5 @@
-/* Moving steps of a plan together, while nothing comes before what it needs and memory does not grow. For sums.c, bundle.c
- * and chain.c. */
+/* Moving steps of a plan together, while nothing comes before what it needs, memory grows by no page of 4 KiB, and nothing that
+ * was updated in place gets new bytes. For sums.c, bundle.c and chain.c. */
 #ifndef WG_SCHEDULE_MOVER_H
 #define WG_SCHEDULE_MOVER_H
 
@@ -26,7 +26,7 @@ void wg_mover_mark_behind(wg_mover *m, int first, int count, int from, int last)
 /* Marks which steps from `first` on those of the launch at j need. */
 void wg_mover_mark_before(wg_mover *m, int first, int j);
 /* Brings the launch at j into that of `count` steps at `first`, both marked, with the steps between them before or after. 1:
- * done, *first is where it begins now; 0: memory would grow, and all is as before; -1: no memory. */
+ * done, *first is where it begins now; 0: it would cost memory, and all is as before; -1: no memory. */
 int wg_mover_join(wg_mover *m, int *first, int count, int j);
 
 /* The same, one way: the steps between them come as early as they can, or (late) as few of them behind it as can be. */

@@ -103,7 +103,7 @@ static int rearrange(wg_mover *m, int first, int count, int j, bool late) {
     return begins;
 }
 
-/* Memory comes in pages: a few numbers that live longer are no reason for one more launch. */
+/* Counted so, a few numbers that live longer are no reason for one more launch. */
 static int64_t pages_of(const wg_plan *plan) {
     enum { PAGE = 4096 };
     return (wg_plan_bytes(plan) + PAGE - 1) / PAGE;
